@@ -1,0 +1,55 @@
+# Every daily action. `make demo` and `make test` need nothing but Python >= 3.11 with pip and venv;
+# tests with the JavaScript client are skipped where there is no Node.js.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CLIENTS := .venv-clients
+JS_CLIENT := tests/clients/javascript
+PIP := -m pip --disable-pip-version-check install --quiet
+
+.PHONY: demo test check check-static format clients clean
+
+demo: $(VENV)/.installed
+	$(BIN)/wireproof check
+
+test: $(VENV)/.installed-dev clients
+	$(BIN)/pytest -n 2
+
+check: $(VENV)/.installed-dev test check-static
+
+check-static: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q --doctest-modules specs reports reference_server conformance
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clients: $(CLIENTS)/.installed $(JS_CLIENT)/node_modules/.installed
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(PIP) -e '.[fast]'
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(PIP) -e '.[dev,fast]'
+	touch $@ $(VENV)/.installed
+
+# Foreign clients have bounds of their own on shared libraries, so they get an environment of their own.
+$(CLIENTS)/.installed: tests/clients/requirements.txt
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python $(PIP) -r $<
+	touch $@
+
+$(JS_CLIENT)/node_modules/.installed: $(JS_CLIENT)/package.json
+	if command -v npm >/dev/null; then cd $(JS_CLIENT) && npm install --no-audit --no-fund --no-package-lock --silent; fi
+	mkdir -p $(dir $@) && touch $@
+
+clean:
+	rm -rf $(VENV) $(CLIENTS) $(JS_CLIENT)/node_modules build dist *.egg-info
