@@ -1,0 +1,140 @@
+"""A run as JUnit XML, as build servers read it: a suite a topic, a test case a case.
+
+A failed or flaky case is a `failure`, an error of our own and an inconclusive case are an `error`, a case that did not run is
+`skipped`; an advisory passes and says so in `system-out`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from .printable import one_line, printable
+from .record import CaseResult, Finding, Run, TranscriptEntry, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_TAGS = {
+    Verdict.FAIL: "failure",
+    Verdict.FLAKY: "failure",
+    Verdict.ERROR: "error",
+    Verdict.INCONCLUSIVE: "error",
+    Verdict.NOT_RUN: "skipped",
+}
+
+
+def write_junit(run: Run, path: Path) -> None:
+    """Write a run as JUnit XML, in UTF-8; times are in seconds.
+
+    Args:
+        run: A whole run.
+        path: File to write; replaced if it is there.
+
+    Raises:
+        OSError: If it cannot be written.
+
+    """
+    tree = ET.ElementTree(junit_tree(run))
+    ET.indent(tree)
+    tree.write(path, encoding="utf-8", xml_declaration=True)
+
+
+def junit_tree(run: Run) -> ET.Element:
+    """Build the `testsuites` element of a run: one `testsuite` a topic, in the order of the run."""
+    root = ET.Element("testsuites", {"name": "wireproof", **_totals(run.cases)})
+    by_topic: dict[str, list[CaseResult]] = {}
+    for case in run.cases:
+        by_topic.setdefault(case.topic, []).append(case)
+    for topic, cases in by_topic.items():
+        suite = ET.SubElement(
+            root,
+            "testsuite",
+            {"name": printable(topic), "timestamp": run.header.started_at, **_totals(cases)},
+        )
+        _add_properties(suite, _run_properties(run))
+        for case in cases:
+            _add_case(suite, case)
+    return root
+
+
+def _totals(cases: Sequence[CaseResult]) -> dict[str, str]:
+    tags = [_TAGS.get(case.verdict) for case in cases]
+    return {
+        "tests": str(len(cases)),
+        "failures": str(tags.count("failure")),
+        "errors": str(tags.count("error")),
+        "skipped": str(tags.count("skipped")),
+        "time": _seconds(sum(case.duration_ms for case in cases)),
+    }
+
+
+def _run_properties(run: Run) -> list[tuple[str, str]]:
+    header = run.header
+    return [
+        ("url", header.url),
+        ("spec", f"{header.spec} {header.spec_version}"),
+        ("wireproof", header.tool_version),
+        ("seed", str(header.seed)),
+        ("interrupted", "yes" if run.footer.interrupted else "no"),
+    ]
+
+
+def _add_case(suite: ET.Element, case: CaseResult) -> None:
+    element = ET.SubElement(
+        suite,
+        "testcase",
+        {
+            "classname": printable(case.topic),
+            "name": printable(case.case),
+            "time": _seconds(case.duration_ms),
+        },
+    )
+    _add_properties(element, [("requirement", requirement) for requirement in case.requirements])
+    if case.verdict is Verdict.ADVISORY:
+        ET.SubElement(element, "system-out").text = printable("advisory\n" + _body(case))
+    elif case.verdict in _TAGS:
+        outcome = ET.SubElement(element, _TAGS[case.verdict], {"message": _message(case)})
+        if case.verdict is not Verdict.NOT_RUN:
+            outcome.set("type", case.verdict.value)
+            outcome.text = printable(_body(case))
+
+
+def _add_properties(parent: ET.Element, properties: list[tuple[str, str]]) -> None:
+    if not properties:
+        return
+    element = ET.SubElement(parent, "properties")
+    for name, value in properties:
+        ET.SubElement(element, "property", {"name": name, "value": printable(value)})
+
+
+def _message(case: CaseResult) -> str:
+    evidence = case.evidence()
+    if evidence:
+        return one_line(f"{evidence[0].requirement}: {evidence[0].observed}")
+    return one_line(case.reason or "no reason was recorded")
+
+
+def _body(case: CaseResult) -> str:
+    reason = [case.reason] if case.reason else []
+    return "\n\n".join([case.title, *reason, *map(_finding_text, case.evidence())])
+
+
+def _finding_text(finding: Finding) -> str:
+    lines = [
+        f"requirement: {finding.requirement} ({finding.level}, {finding.basis})",
+        f"statement: {finding.statement}",
+        f"expected: {finding.expected}",
+        f"observed: {finding.observed}",
+        *map(_entry_text, finding.transcript),
+    ]
+    return "\n".join(lines)
+
+
+def _entry_text(entry: TranscriptEntry) -> str:
+    return f"{entry.at_ms:10.1f} ms  {entry.who} {entry.direction}: {one_line(entry.text)}"
+
+
+def _seconds(duration_ms: float) -> str:
+    return f"{duration_ms / 1000:.3f}"
