@@ -1,0 +1,110 @@
+"""Who listens to which topic, and how a broadcast reaches them.
+
+A broadcast takes the fast lane of Phoenix: encoded once for each serializer, sent straight to every connection, with neither
+join_ref nor ref (`phoenix-wire.md` BC-1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Protocol
+
+from specs.message import Frame, Message
+from specs.serializer import V1, V2
+
+if TYPE_CHECKING:
+    from reference_server.outcome import Broadcast, Channel
+
+
+class UnsendableBroadcast(ValueError):
+    """A subscriber's serializer has no frame for the broadcast; nobody got it (BC-5)."""
+
+
+class Receiver(Protocol):
+    """A connection, as the broker sees it."""
+
+    serializer: V1 | V2
+
+    def send(self, frame: Frame) -> None:
+        """Queue a frame; ignored once the connection is closed."""
+
+    def disconnect(self) -> None:
+        """Close the connection by the server's will (T-4)."""
+
+
+class Broker:
+    """Topics with their channels in the order in which they were joined, and sockets by their id."""
+
+    def __init__(self) -> None:
+        self._topics: dict[str, dict[Channel, Receiver]] = {}
+        self._sockets: dict[str, dict[Receiver, None]] = {}
+        self._numbers = count(1)
+
+    def next_number(self) -> int:
+        """Return a number that no other channel has; numbers grow with time."""
+        return next(self._numbers)
+
+    def attach(self, receiver: Receiver, socket_id: str | None) -> None:
+        """Make a connection reachable by its socket id; a socket without one cannot be disconnected."""
+        if socket_id is not None:
+            self._sockets.setdefault(socket_id, {})[receiver] = None
+
+    def detach(self, receiver: Receiver, socket_id: str | None) -> None:
+        """Forget a connection; harmless when repeated."""
+        if socket_id is None or socket_id not in self._sockets:
+            return
+        self._sockets[socket_id].pop(receiver, None)
+        if not self._sockets[socket_id]:
+            del self._sockets[socket_id]
+
+    def subscribe(self, channel: Channel, receiver: Receiver) -> None:
+        """Let a channel hear the broadcasts of its topic."""
+        self._topics.setdefault(channel.topic, {})[channel] = receiver
+
+    def unsubscribe(self, channel: Channel) -> None:
+        """Let a channel hear no more; harmless when repeated."""
+        channels = self._topics.get(channel.topic, {})
+        channels.pop(channel, None)
+        if not channels:
+            self._topics.pop(channel.topic, None)
+
+    def broadcast(self, broadcast: Broadcast) -> None:
+        """Send an event to every channel of a topic that the broadcast means.
+
+        All frames are built before the first is sent, so that a broadcast reaches either all or nobody.
+
+        Raises:
+            UnsendableBroadcast: If the payload is neither an object nor binary and someone speaks 2.0.0 (BC-5).
+            ValueError: If a serializer in use cannot encode it (B-8, B-10).
+
+        """
+        channels = self._topics.get(broadcast.topic, {}).items()
+        receivers = [receiver for channel, receiver in channels if _is_meant(channel, broadcast)]
+        frames = {serializer: _encoded(serializer, broadcast) for serializer in _serializers(receivers)}
+        for receiver in receivers:
+            receiver.send(frames[receiver.serializer])
+
+    def disconnect(self, socket_id: str) -> None:
+        """Disconnect every connection with this socket id."""
+        for receiver in tuple(self._sockets.get(socket_id, ())):
+            receiver.disconnect()
+
+
+def _serializers(receivers: list[Receiver]) -> set[V1 | V2]:
+    return {receiver.serializer for receiver in receivers}
+
+
+def _is_meant(channel: Channel, broadcast: Broadcast) -> bool:
+    return (
+        channel is not broadcast.exclude
+        and (broadcast.only is None or channel.role in broadcast.only)
+        and (broadcast.subscribers_of is None or broadcast.subscribers_of in channel.assigns)
+    )
+
+
+def _encoded(serializer: V1 | V2, broadcast: Broadcast) -> Frame:
+    payload = broadcast.payload
+    if isinstance(serializer, V2) and not isinstance(payload, (Mapping, bytes)):
+        raise UnsendableBroadcast(f"the payload of a broadcast of {broadcast.event!r} is no object")
+    return serializer.encode_server(Message(None, None, broadcast.topic, broadcast.event, payload))

@@ -1,0 +1,139 @@
+"""The command `wireproof serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand
+
+from reference_server.application import build_application
+from reference_server.redaction import credential_names, log_to_stderr
+from reference_server.server import Settings, run, serve
+from reference_server.transport import Limits
+from reference_server.versions import PhoenixVersion, UnknownPhoenixVersion
+from specs.loader import DocumentsInvalid, load
+
+if TYPE_CHECKING:
+    from reference_server.outcome import Application
+    from reference_server.server import Server
+    from specs.model import Api
+
+USAGE_EXIT_CODE = 2
+_SIGNAL_EXIT_BASE = 128
+
+app = typer.Typer(add_completion=False)
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class OneLineErrors(TyperCommand):
+    """A command whose usage errors are one line each, without a usage block or frame."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the command line."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except typer.TyperException as exc:
+            _refuse(exc.format_message())
+
+
+@app.command("serve", cls=OneLineErrors)
+def serve_command(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 4000,
+    seed: Annotated[int | None, typer.Option(help="Makes ids and credentials reproducible.")] = None,
+    control_token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="WIREPROOF_CONTROL_TOKEN",
+            show_envvar=True,
+            help="What the control socket demands; without it, it refuses everybody.",
+        ),
+    ] = None,
+    phoenix_version: Annotated[
+        str, typer.Option(help="Release to behave as: 1.6, 1.7, 1.8, main, or one of their patches.")
+    ] = "1.8",
+    spec: Annotated[
+        Path | None, typer.Option(help="Folder of documents; the shipped ones by default.")
+    ] = None,
+    idle_timeout_s: Annotated[float, typer.Option(help="Seconds of silence before a close.")] = 60.0,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Origin let in besides the own host and loopback; may be repeated."),
+    ] = None,
+    log_level: Annotated[LogLevel, typer.Option(help="How much goes to standard error.")] = LogLevel.WARNING,
+) -> None:
+    """Run the reference server until SIGTERM or SIGINT, then drain and end with 0."""
+    if not 0 < idle_timeout_s < float("inf"):
+        _refuse(f"--idle-timeout-s must be above 0, not {idle_timeout_s}")
+    settings = Settings(
+        host=host,
+        port=port,
+        version=_version(phoenix_version),
+        origins=tuple(origin or ()),
+        limits=Limits(idle_timeout_s=idle_timeout_s),
+    )
+    api = _documents(spec)
+    log_to_stderr(log_level, credential_names(api))
+    application = build_application(api, seed=seed, control_token=control_token or None)
+    raise typer.Exit(run(lambda: _serve(application, api, settings)))
+
+
+async def _serve(application: Application, api: Api, settings: Settings) -> int:
+    try:
+        server = await serve(application, api, settings)
+    except (OSError, UnicodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        _refuse(f"cannot listen on {settings.host}:{settings.port}: {reason}")
+    signals: asyncio.Queue[int] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    typer.echo(f"wireproof serve: listening on ws://{host}:{server.port}")
+    await signals.get()
+    return await _end(server, signals)
+
+
+async def _end(server: Server, signals: asyncio.Queue[int]) -> int:
+    draining, again = asyncio.create_task(server.drain()), asyncio.create_task(signals.get())
+    await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
+    if draining.done():
+        again.cancel()
+        draining.result()
+        return 0
+    draining.cancel()
+    await server.close()
+    return _SIGNAL_EXIT_BASE + again.result()
+
+
+def _version(text: str) -> PhoenixVersion:
+    try:
+        return PhoenixVersion.parse(text)
+    except UnknownPhoenixVersion as exc:
+        _refuse(str(exc))
+
+
+def _documents(directory: Path | None) -> Api:
+    try:
+        return load(directory)
+    except DocumentsInvalid as exc:
+        _refuse(*map(str, exc.faults))
+
+
+def _refuse(*lines: str) -> NoReturn:
+    for line in lines:
+        typer.echo(f"wireproof serve: {' '.join(line.split())}", err=True)
+    raise typer.Exit(USAGE_EXIT_CODE)

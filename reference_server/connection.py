@@ -1,0 +1,276 @@
+"""One connection as `Phoenix.Socket` drives it: frames in, frames out, no I/O.
+
+Rules for this file. Everything is synchronous, so requests are answered in the order in which they came. The socket knows the
+join_ref of a join as the client sent it; the channel knows it with the join's ref in place of null (J-12). A channel hears
+broadcasts from after the reply to its join (J-9) until just before its end. Whatever the application raises ends one
+channel (L-7), never the connection; a frame that cannot be decoded ends the connection (section 4).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reference_server.outcome import Application, Broadcast, Channel, Identity, Outcome
+from reference_server.redaction import describe_exception, printable
+from reference_server.versions import CRASH_CLOSE_CODE, PhoenixVersion
+from specs.message import (
+    HEARTBEAT,
+    PHOENIX_TOPIC,
+    PHX_CLOSE,
+    PHX_ERROR,
+    PHX_JOIN,
+    PHX_LEAVE,
+    Frame,
+    Message,
+    reply,
+)
+from specs.serializer import V1, V2, MalformedFrame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from reference_server.broker import Broker
+    from specs.model import Api, Topic
+
+_log = logging.getLogger("reference_server.connection")
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What all connections of a server share."""
+
+    api: Api
+    application: Application
+    broker: Broker
+    version: PhoenixVersion
+
+
+@dataclass(eq=False, slots=True)
+class _Membership:
+    """A joined topic of this connection."""
+
+    channel: Channel
+    join_ref: Any
+    """As sent by the client."""
+    channel_ref: Any
+    """As the channel uses it in pushes and replies (J-12)."""
+
+
+class Connection:
+    """The channels of one socket.
+
+    Args:
+        backend: What it shares with all other connections.
+        identity: Who authenticated.
+        serializer: What the handshake chose.
+        send: Takes a frame for the client; must not raise.
+        close: Closes the WebSocket with a code and an empty reason. `closed` must be called afterwards, by whomever closes.
+
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        identity: Identity,
+        serializer: V1 | V2,
+        send: Callable[[Frame], None],
+        close: Callable[[int], None],
+    ) -> None:
+        self.identity = identity
+        self.serializer = serializer
+        self.send = send
+        self._application = backend.application
+        self._broker = backend.broker
+        self._version = backend.version
+        self._api = backend.api
+        self._close = close
+        self._memberships: dict[str, _Membership] = {}
+        self._broker.attach(self, identity.socket_id)
+
+    @property
+    def channel_count(self) -> int:
+        """How many topics are joined."""
+        return len(self._memberships)
+
+    def receive(self, frame: Frame) -> None:
+        """Carry out one frame of the client.
+
+        Source:
+            `phoenix-wire.md` sections 4 to 9.
+
+        """
+        try:
+            message = self.serializer.decode_client(frame)
+        except MalformedFrame as fault:
+            _log.info("%s: malformed frame: %s", self._name, printable(str(fault)))
+            self._close(CRASH_CLOSE_CODE)
+            return
+        if message.topic == PHOENIX_TOPIC and message.event == HEARTBEAT:
+            self._reply(message, None, "ok", {})
+        elif message.event == PHX_JOIN:
+            self._join(message)
+        else:
+            self._on_topic(message)
+
+    def disconnect(self) -> None:
+        """Close the connection by the server's will, with the version's close code (T-4)."""
+        self._close(self._version.disconnect_close_code)
+
+    def closed(self) -> None:
+        """End every channel without a frame to this client (L-9); harmless when repeated."""
+        self._broker.detach(self, self.identity.socket_id)
+        memberships = tuple(self._memberships.values())
+        self._memberships.clear()
+        for membership in memberships:
+            self._broker.unsubscribe(membership.channel)
+        for membership in memberships:
+            self._forget(membership.channel)
+
+    @property
+    def _name(self) -> str:
+        return f"{self.identity.socket.name} {printable(self.identity.agent_id)}"
+
+    def _on_topic(self, message: Message) -> None:
+        membership = self._memberships.get(message.topic) if isinstance(message.topic, str) else None
+        if message.event == PHX_LEAVE:
+            self._leave(message, membership)
+        elif membership is None:
+            self._unmatched(message)
+        elif self._version.delivers(message.join_ref, membership.join_ref):
+            self._push(message, membership)
+
+    def _unmatched(self, message: Message) -> None:
+        self._reply(message, None, "error", {"reason": "unmatched topic"})
+
+    def _join(self, message: Message) -> None:
+        family = self._family(message.topic)
+        if family is None:
+            if isinstance(message.topic, dict):
+                # Phoenix cannot put it into its log line, which ends the connection (M-5).
+                self._close(CRASH_CLOSE_CODE)
+            else:
+                self._unmatched(message)
+            return
+        former = self._end(self._memberships.get(message.topic))
+        limit = self._version.channel_limit
+        if limit is not None and len(self._memberships) >= limit:
+            self._reply(message, message.join_ref, "error", {"reason": "too many channels joined"})
+            return
+        channel = Channel(message.topic, family, self.identity, number=self._broker.next_number())
+        outcome = self._admit(channel, message)
+        self._announce_end(former, PHX_CLOSE, {})
+        if outcome is not None:
+            self._after_join(channel, outcome)
+
+    def _family(self, topic: Any) -> Topic | None:
+        return self._api.route(self.identity.socket.name, topic) if isinstance(topic, str) else None
+
+    def _admit(self, channel: Channel, message: Message) -> Outcome | None:
+        outcome = None
+        try:
+            outcome = self._application.join(channel, message.payload)
+            self._broadcast(outcome.broadcasts)
+        except Exception as exc:  # noqa: BLE001 - a crashed join is an answer, not our end (J-4)
+            _log.error(
+                "%s: join of %s crashed: %s", self._name, printable(channel.topic), describe_exception(exc)
+            )
+            if outcome is not None:
+                self._forget(channel)
+            self._reply(message, message.join_ref, "error", {"reason": "join crashed"})
+            return None
+        if outcome.status == "ok":
+            channel_ref = message.ref if message.join_ref is None else message.join_ref
+            self._memberships[channel.topic] = _Membership(channel, message.join_ref, channel_ref)
+        self._reply(message, message.join_ref, outcome.status, outcome.response)
+        if outcome.status == "ok":
+            self._broker.subscribe(channel, self)
+        return outcome
+
+    def _after_join(self, channel: Channel, outcome: Outcome) -> None:
+        membership = self._memberships.get(channel.topic)
+        if membership is None:
+            return
+        try:
+            self._broadcast(outcome.late_broadcasts)
+            self._push_all(membership, outcome)
+        except Exception as exc:  # noqa: BLE001
+            self._crash(membership, exc)
+        self._disconnect_all(outcome)
+
+    def _push(self, message: Message, membership: _Membership) -> None:
+        try:
+            outcome = self._application.handle(membership.channel, message.event, message.payload)
+            self._broadcast(outcome.broadcasts)
+            self._reply_of_channel(message, membership, outcome)
+            self._broadcast(outcome.late_broadcasts)
+            self._push_all(membership, outcome)
+        except Exception as exc:  # noqa: BLE001 - whatever the channel raises ends the channel alone (L-7)
+            self._crash(membership, exc)
+        else:
+            self._disconnect_all(outcome)
+
+    def _reply_of_channel(self, message: Message, membership: _Membership, outcome: Outcome) -> None:
+        refs_are_strings = isinstance(message.ref, str) and isinstance(membership.channel_ref, str)
+        if isinstance(outcome.response, bytes) and not (refs_are_strings or self._version.stringifies_refs):
+            raise TypeError("this Phoenix has no binary reply to a ref that is no string")
+        self._reply(message, membership.channel_ref, outcome.status, outcome.response)
+
+    def _leave(self, message: Message, membership: _Membership | None) -> None:
+        if membership is None:
+            self._reply(message, message.join_ref, "ok", {})
+        elif self._version.delivers_leave(message.join_ref, membership.join_ref):
+            self._reply(message, membership.channel_ref, "ok", {})
+            self._announce_end(membership, PHX_CLOSE, {})
+            self._end(membership)
+
+    def _crash(self, membership: _Membership, exc: Exception) -> None:
+        _log.error(
+            "%s: channel %s crashed: %s",
+            self._name,
+            printable(membership.channel.topic),
+            describe_exception(exc),
+        )
+        if self._memberships.get(membership.channel.topic) is membership:
+            self._announce_end(membership, PHX_ERROR, self._version.crash_payload)
+            self._end(membership)
+
+    def _end(self, membership: _Membership | None) -> _Membership | None:
+        if membership is not None:
+            del self._memberships[membership.channel.topic]
+            self._broker.unsubscribe(membership.channel)
+            self._forget(membership.channel)
+        return membership
+
+    def _announce_end(self, membership: _Membership | None, event: str, payload: dict[str, Any]) -> None:
+        if membership is not None:
+            ref = membership.join_ref
+            self._write(Message(ref, ref, membership.channel.topic, event, payload))
+
+    def _forget(self, channel: Channel) -> None:
+        try:
+            self._broadcast(self._application.leave(channel))
+        except Exception as exc:  # noqa: BLE001 - the channel is gone; nobody is left to be told
+            _log.error(
+                "%s: leave of %s failed: %s", self._name, printable(channel.topic), describe_exception(exc)
+            )
+
+    def _broadcast(self, broadcasts: Iterable[Broadcast]) -> None:
+        for broadcast in broadcasts:
+            self._broker.broadcast(broadcast)
+
+    def _push_all(self, membership: _Membership, outcome: Outcome) -> None:
+        topic = membership.channel.topic
+        for push in outcome.pushes:
+            self._write(Message(membership.channel_ref, None, topic, push.event, push.payload))
+
+    def _disconnect_all(self, outcome: Outcome) -> None:
+        for socket_id in sorted(outcome.disconnect):
+            self._broker.disconnect(socket_id)
+
+    def _reply(self, message: Message, join_ref: Any, status: str, response: Any) -> None:
+        self._write(reply(join_ref, message.ref, message.topic, status, response))
+
+    def _write(self, message: Message) -> None:
+        self.send(self.serializer.encode_server(message))

@@ -1,0 +1,138 @@
+"""The listening server: accepts connections, and ends them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from reference_server.broker import Broker
+from reference_server.connection import Backend
+from reference_server.handshake import Accept, Policy, Refuse, decide
+from reference_server.redaction import credential_names, redact_url
+from reference_server.transport import Limits, WebSocketTransport
+from reference_server.versions import PhoenixVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from websockets.http11 import Request
+
+    from reference_server.outcome import Application
+    from specs.model import Api
+
+_log = logging.getLogger("reference_server.server")
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to serve."""
+
+    host: str = "127.0.0.1"
+    port: int = 4000
+    """0 for any free port."""
+    version: PhoenixVersion = field(default_factory=lambda: PhoenixVersion.parse("1.8"))
+    origins: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    drain_timeout_s: float = 4.0
+    """How long clients may take to close after `drain`."""
+
+
+class Server:
+    """A server that listens on `port`; made by `serve`."""
+
+    def __init__(self, listener: asyncio.Server, live: set[WebSocketTransport], settings: Settings) -> None:
+        self._listener = listener
+        self._live = live
+        self._settings = settings
+        self.port: int = listener.sockets[0].getsockname()[1]
+
+    @property
+    def connection_count(self) -> int:
+        """How many TCP connections are open."""
+        return len(self._live)
+
+    async def drain(self) -> None:
+        """Accept no more, close sockets with channels with 1012 and the others with 1000, then wait for TCP to end.
+
+        What has not ended after `Settings.drain_timeout_s` is dropped. May be cancelled at any await; call `abort` then.
+
+        Source:
+            `phoenix-wire.md` T-5.
+
+        """
+        self._listener.close()
+        for transport in tuple(self._live):
+            transport.drain()
+        await self._all_gone(self._settings.drain_timeout_s)
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop at once, and return when all is released."""
+        self.abort()
+        await self._all_gone(None)
+
+    async def _all_gone(self, timeout_s: float | None) -> None:
+        futures = [transport.gone for transport in self._live]
+        if futures:
+            await asyncio.wait(futures, timeout=timeout_s)
+
+    def abort(self) -> None:
+        """Accept no more and drop every connection."""
+        self._listener.close()
+        for transport in tuple(self._live):
+            transport.abort()
+
+
+async def serve(application: Application, api: Api, settings: Settings | None = None) -> Server:
+    """Listen for clients.
+
+    Args:
+        application: The channel side.
+        api: The protocol that it serves; gives the sockets and the topics.
+        settings: Address, version and limits; the defaults when None.
+
+    Returns:
+        The server; it accepts connections already.
+
+    Raises:
+        OSError: If the address cannot be bound.
+
+    """
+    settings = settings or Settings()
+    backend = Backend(api, application, Broker(), settings.version)
+    policy = Policy(tuple(api.sockets.values()), application, settings.version, settings.origins)
+    names = credential_names(api)
+    live: set[WebSocketTransport] = set()
+
+    def on_request(request: Request) -> Accept | Refuse:
+        decision = decide(request, policy)
+        if _log.isEnabledFor(logging.INFO):
+            status = decision.status if isinstance(decision, Refuse) else 101
+            _log.info("%s %s: %d", request.method, redact_url(request.path, names), status)
+        return decision
+
+    def make_transport() -> WebSocketTransport:
+        return WebSocketTransport(backend, on_request, settings.limits, live)
+
+    loop = asyncio.get_running_loop()
+    listener = await loop.create_server(make_transport, settings.host, settings.port, backlog=1024)
+    return Server(listener, live, settings)
+
+
+def run(main: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Run a coroutine function in an event loop of its own: uvloop's where that is installed."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(main())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        return None
+    return cast("Callable[[], asyncio.AbstractEventLoop]", uvloop.new_event_loop)

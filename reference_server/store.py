@@ -1,0 +1,286 @@
+"""Where the server keeps its records: one interface, and the implementation in memory.
+
+A record that a store gives out belongs to the caller: changing its mappings changes nothing in the store. Every change is
+made within a transaction; one that ends by an exception leaves no trace.
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+from collections import defaultdict
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from reference_server.records import PENDING, Agent, Happening, Message, Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class OutsideTransaction(RuntimeError):
+    """A change was tried outside `transaction()`."""
+
+
+class Store(Protocol):
+    """All that the application asks of its storage."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Keep all changes made inside, or none when an exception leaves the block. Transactions do not nest."""
+
+    def agent(self, agent_id: str) -> Agent | None:
+        """Return the agent of that id."""
+
+    def agent_by_api_key(self, api_key: str) -> Agent | None:
+        """Return the agent whose API key may be this one; the caller compares the credential itself."""
+
+    def agent_by_session_token(self, session_token: str) -> Agent | None:
+        """Return the agent whose session token may be this one; the caller compares the credential itself."""
+
+    def agents_of_owner(self, owner: str) -> Sequence[Agent]:
+        """Return an owner's agents, by id."""
+
+    def agents_with_capability(self, capability: str) -> Sequence[Agent]:
+        """Return the agents that have a capability, by id."""
+
+    def count_agents(self) -> int:
+        """Count all agents."""
+
+    def put_agent(self, agent: Agent) -> None:
+        """Insert an agent, or replace the one of the same id."""
+
+    def resource(self, family: str, resource_id: str) -> Resource | None:
+        """Return a resource by family and id."""
+
+    def resource_by_topic(self, topic: str) -> Resource | None:
+        """Return the resource that a topic is about."""
+
+    def count_resources(self, family: str) -> int:
+        """Count the resources of a family."""
+
+    def put_resource(self, resource: Resource) -> None:
+        """Insert a resource, or replace the one of the same topic."""
+
+    def entry(self, topic: str, collection: str, number: int) -> Any | None:
+        """Return one entry of a collection that belongs to a resource; None for no such entry."""
+
+    def entries(self, topic: str, collection: str) -> Sequence[tuple[int, Any]]:
+        """Return a collection's entries by rising number."""
+
+    def put_entry(self, topic: str, collection: str, number: int, value: Any) -> None:
+        """Insert or replace an entry; its value is JSON other than null."""
+
+    def delete_entry(self, topic: str, collection: str, number: int) -> None:
+        """Remove an entry, if it is there."""
+
+    def message(self, message_id: str) -> Message | None:
+        """Return the message of that id."""
+
+    def pending_messages(self, agent_id: str) -> Sequence[Message]:
+        """Return the messages to an agent that it has neither acknowledged nor rejected, oldest first."""
+
+    def next_message_number(self) -> int:
+        """Return the number for the next message."""
+
+    def put_message(self, message: Message) -> None:
+        """Insert a message, or replace the one of the same id."""
+
+    def happenings(self, since: datetime) -> Sequence[Happening]:
+        """Return what has happened from that instant on, oldest first."""
+
+    def add_happening(self, happening: Happening) -> None:
+        """Note something that has happened."""
+
+
+class MemoryStore:
+    """A store that ends with the process; it undoes a failed transaction from a log."""
+
+    def __init__(self) -> None:
+        self._undo: list[Callable[[], object]] | None = None
+        self._agents: dict[str, Agent] = {}
+        self._by_api_key: dict[bytes, str] = {}
+        self._by_session_token: dict[bytes, str] = {}
+        self._by_owner: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._by_capability: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._resources: dict[str, Resource] = {}
+        self._topics: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        self._entries: defaultdict[tuple[str, str], dict[int, Any]] = defaultdict(dict)
+        self._messages: dict[str, Message] = {}
+        self._inboxes: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._happenings: list[Happening] = []
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep all changes made inside, or none when an exception leaves the block."""
+        if self._undo is not None:
+            raise OutsideTransaction("transactions do not nest")
+        self._undo = []
+        try:
+            yield
+        except BaseException:
+            for step in reversed(self._undo):
+                step()
+            raise
+        finally:
+            self._undo = None
+
+    def agent(self, agent_id: str) -> Agent | None:
+        """Return the agent of that id."""
+        agent = self._agents.get(agent_id)
+        return None if agent is None else _own_agent(agent)
+
+    def agent_by_api_key(self, api_key: str) -> Agent | None:
+        """Return the agent whose API key may be this one."""
+        return self.agent(self._by_api_key.get(_digest(api_key), ""))
+
+    def agent_by_session_token(self, session_token: str) -> Agent | None:
+        """Return the agent whose session token may be this one."""
+        return self.agent(self._by_session_token.get(_digest(session_token), ""))
+
+    def agents_of_owner(self, owner: str) -> Sequence[Agent]:
+        """Return an owner's agents, by id."""
+        return [_own_agent(self._agents[agent_id]) for agent_id in sorted(self._by_owner.get(owner, ()))]
+
+    def agents_with_capability(self, capability: str) -> Sequence[Agent]:
+        """Return the agents that have a capability, by id."""
+        return [
+            _own_agent(self._agents[agent_id]) for agent_id in sorted(self._by_capability.get(capability, ()))
+        ]
+
+    def count_agents(self) -> int:
+        """Count all agents."""
+        return len(self._agents)
+
+    def put_agent(self, agent: Agent) -> None:
+        """Insert an agent, or replace the one of the same id."""
+        former = self._agents.get(agent.id)
+        if former is not None:
+            self._remove(self._by_api_key, _digest(former.api_key))
+            self._remove(self._by_session_token, _digest(former.session_token))
+            self._remove(self._by_owner[former.owner], agent.id)
+            for capability in former.capabilities:
+                self._remove(self._by_capability[capability], agent.id)
+        self._set(self._agents, agent.id, _own_agent(agent))
+        self._set(self._by_api_key, _digest(agent.api_key), agent.id)
+        self._set(self._by_session_token, _digest(agent.session_token), agent.id)
+        self._set(self._by_owner[agent.owner], agent.id, None)
+        for capability in agent.capabilities:
+            self._set(self._by_capability[capability], agent.id, None)
+
+    def resource(self, family: str, resource_id: str) -> Resource | None:
+        """Return a resource by family and id."""
+        topic = self._topics[family].get(resource_id) if family in self._topics else None
+        return None if topic is None else self.resource_by_topic(topic)
+
+    def resource_by_topic(self, topic: str) -> Resource | None:
+        """Return the resource that a topic is about."""
+        resource = self._resources.get(topic)
+        return None if resource is None else _own_resource(resource)
+
+    def count_resources(self, family: str) -> int:
+        """Count the resources of a family."""
+        return len(self._topics.get(family, ()))
+
+    def put_resource(self, resource: Resource) -> None:
+        """Insert a resource, or replace the one of the same topic."""
+        self._set(self._resources, resource.topic, _own_resource(resource))
+        self._set(self._topics[resource.family], resource.id, resource.topic)
+
+    def entry(self, topic: str, collection: str, number: int) -> Any | None:
+        """Return one entry of a collection that belongs to a resource; None for no such entry."""
+        return own_copy(self._entries.get((topic, collection), {}).get(number))
+
+    def entries(self, topic: str, collection: str) -> Sequence[tuple[int, Any]]:
+        """Return a collection's entries by rising number."""
+        found = self._entries.get((topic, collection), {})
+        return [(number, own_copy(found[number])) for number in sorted(found)]
+
+    def put_entry(self, topic: str, collection: str, number: int, value: Any) -> None:
+        """Insert or replace an entry; its value is JSON other than null."""
+        self._set(self._entries[topic, collection], number, own_copy(value))
+
+    def delete_entry(self, topic: str, collection: str, number: int) -> None:
+        """Remove an entry, if it is there."""
+        self._remove(self._entries[topic, collection], number)
+
+    def message(self, message_id: str) -> Message | None:
+        """Return the message of that id."""
+        message = self._messages.get(message_id)
+        return None if message is None else replace(message, payload=own_copy(message.payload))
+
+    def pending_messages(self, agent_id: str) -> Sequence[Message]:
+        """Return the messages to an agent that it has neither acknowledged nor rejected, oldest first."""
+        found = [self._messages[message_id] for message_id in self._inboxes.get(agent_id, ())]
+        found.sort(key=lambda message: message.number)
+        return [replace(message, payload=own_copy(message.payload)) for message in found]
+
+    def next_message_number(self) -> int:
+        """Return the number for the next message."""
+        return len(self._messages) + 1
+
+    def put_message(self, message: Message) -> None:
+        """Insert a message, or replace the one of the same id."""
+        self._set(self._messages, message.id, replace(message, payload=own_copy(message.payload)))
+        inbox = self._inboxes[message.to_agent_id]
+        if message.status == PENDING:
+            self._set(inbox, message.id, None)
+        else:
+            self._remove(inbox, message.id)
+
+    def happenings(self, since: datetime) -> Sequence[Happening]:
+        """Return what has happened from that instant on, oldest first."""
+        start = bisect.bisect_left(self._happenings, since, key=lambda happening: happening.at)
+        return self._happenings[start:]
+
+    def add_happening(self, happening: Happening) -> None:
+        """Note something that has happened."""
+        # The wall clock may step back; the list stays sorted all the same.
+        at = bisect.bisect_right(self._happenings, happening.at, key=lambda other: other.at)
+        self._log(lambda: self._happenings.pop(at))
+        self._happenings.insert(at, happening)
+
+    def _log(self, step: Callable[[], object]) -> None:
+        if self._undo is None:
+            raise OutsideTransaction("changes are made in a transaction")
+        self._undo.append(step)
+
+    def _set(self, table: dict[K, V], key: K, value: V) -> None:
+        if key in table:
+            former = table[key]
+            self._log(lambda: table.__setitem__(key, former))
+        else:
+            self._log(lambda: table.pop(key))
+        table[key] = value
+
+    def _remove(self, table: dict[K, V], key: K) -> None:
+        if key in table:
+            former = table[key]
+            self._log(lambda: table.__setitem__(key, former))
+            del table[key]
+
+
+def own_copy(value: Any) -> Any:
+    """Copy a JSON value so that nobody else holds its arrays and objects."""
+    if isinstance(value, dict):
+        return {key: own_copy(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [own_copy(element) for element in value]
+    return value
+
+
+def _own_agent(agent: Agent) -> Agent:
+    return replace(agent, metadata=own_copy(agent.metadata))
+
+
+def _own_resource(resource: Resource) -> Resource:
+    return replace(resource, roles=dict(resource.roles), data=own_copy(resource.data))
+
+
+def _digest(credential: str) -> bytes:
+    # A look-up by digest does not tell by its time how much of a guess is right.
+    return hashlib.sha256(credential.encode("utf-8", "surrogatepass")).digest()
