@@ -1,0 +1,224 @@
+"""What the analytics are for: figures that agree with what has happened, and with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from conformance.acting import done
+from conformance.expectations import joined
+from conformance.faults import CannotTell
+from conformance.figures import (
+    VIEWER,
+    Read,
+    ask,
+    board,
+    cancel_task,
+    complete_tasks,
+    demand_grown,
+    fail_task,
+    figure,
+    metric,
+    pay,
+    periods_of,
+    revenue,
+    settled,
+    summed_cells,
+    summed_points,
+)
+from conformance.written import case
+
+if TYPE_CHECKING:
+    from conformance.lab import Lab
+    from conformance.stage import Stage
+
+AGENT = "analytics_agent"
+USER = "analytics_user"
+REQUESTS = ("request_metrics", "request_revenue", "request_heatmap")
+
+
+@case("analytics_agent/completed-count", "analytics/completed-counted")
+def completed_count(lab: Lab) -> None:
+    """The completed count grows by the number of tasks that the agent completes, not by failed or cancelled ones."""
+    stage, rule = board(lab, AGENT), "analytics/completed-counted"
+    agent, before = stage.agents[VIEWER], metric(stage, "tasks_completed")
+    client = lab.agent("client")
+    fail_task(lab, agent, client)
+    cancel_task(lab, agent, client)
+    complete_tasks(lab, agent, 3, client=client)
+    demand_grown(
+        stage, partial(metric, stage, "tasks_completed"), before, Decimal(3), rule, "tasks_completed"
+    )
+    complete_tasks(lab, agent, 1, client=client)
+    demand_grown(
+        stage, partial(metric, stage, "tasks_completed"), before, Decimal(4), rule, "tasks_completed"
+    )
+
+
+@case("analytics_agent/revenue-of-transfers", "analytics/revenue-equals-transfers")
+def revenue_of_transfers(lab: Lab) -> None:
+    """The revenue grows by exactly the executed transfers to the agent, not by proposed or rejected ones."""
+    stage, rule = board(lab, AGENT), "analytics/revenue-equals-transfers"
+    before = revenue(stage)
+    ledger = pay(lab, stage.agents[VIEWER], "0.1", "0.2", "12.5")
+    ledger.propose("a", "7")
+    done(ledger.stage, "b", "reject_transfer", reason="no")
+    ledger.propose("a", "9")
+    demand_grown(stage, partial(revenue, stage), before, Decimal("12.8"), rule, "revenue")
+    asked = f"request_metrics tells the same revenue, {revenue(stage):f}"
+    told = settled(stage, partial(metric, stage, "revenue"), revenue(stage))
+    lab.demand(told == revenue(stage), rule, asked, f"{told:f}")
+
+
+@case("analytics_agent/time-series", "analytics/time-series-sums")
+def time_series(lab: Lab) -> None:
+    """The points of a time series add up to the metric of the same period, for every metric and period."""
+    stage, rule = board(lab, AGENT), "analytics/time-series-sums"
+    agent = stage.agents[VIEWER]
+    client = complete_tasks(lab, agent, 2)
+    fail_task(lab, agent, client)
+    cancel_task(lab, agent, client)
+    pay(lab, agent, "0.1", "0.2")
+    for period in periods_of(stage.event("request_metrics")):
+        for name in stage.event("request_time_series").payload["properties"]["metric"]["enum"]:
+            total = metric(stage, name, period)
+            summed = settled(stage, partial(summed_points, stage, name, period), total)
+            lab.demand(
+                summed == total, rule, f"the points of {name} over {period} add up to {total:f}", summed
+            )
+
+
+@case("analytics_agent/heatmap", "analytics/heatmap-sums")
+def heatmap(lab: Lab) -> None:
+    """The heatmap counts each happening of the agent once."""
+    stage, rule = board(lab, AGENT), "analytics/heatmap-sums"
+    agent, before = stage.agents[VIEWER], summed_cells(stage)
+    client = complete_tasks(lab, agent, 2)
+    fail_task(lab, agent, client)
+    pay(lab, agent, "1")
+    demand_grown(stage, partial(summed_cells, stage), before, Decimal(4), rule, "the sum of the heatmap")
+
+
+@case("analytics_agent/period-of-reply", "analytics/period-honoured")
+def period_of_reply(lab: Lab) -> None:
+    """The reply to a request names the period that was asked for."""
+    stage, rule = board(lab, AGENT), "analytics/period-honoured"
+    for event in REQUESTS:
+        for period in periods_of(stage.event(event)):
+            response = ask(stage, event, period=period)
+            lab.demand(
+                response.get("period") == period, rule, f"{event} of {period} is answered for it", response
+            )
+
+
+@case("analytics_agent/longer-periods", "analytics/periods-nested")
+def longer_periods(lab: Lab) -> None:
+    """A longer period counts no less than a shorter one that ends at the same time."""
+    stage, rule = board(lab, AGENT), "analytics/periods-nested"
+    complete_tasks(lab, stage.agents[VIEWER], 2)
+    periods = periods_of(stage.event("request_metrics"))
+    settled(stage, partial(metric, stage, "tasks_completed", periods[0]), Decimal(2))
+    counted = [(period, metric(stage, "tasks_completed", period)) for period in periods]
+    for (shorter, less), (longer, more) in pairwise(counted):
+        lab.demand(more >= less, rule, f"{longer} counts at least the {less:f} of {shorter}", f"{more:f}")
+
+
+@case("analytics_agent/benchmark-of-peers", "analytics/benchmarks")
+def benchmark_of_peers(lab: Lab) -> None:
+    """The metrics carry, by capability, the average over all agents that have it."""
+    capability, rule = lab.unique("capability"), "analytics/benchmarks"
+    agent, peer = (lab.agent(name, {"capabilities": [capability]}) for name in (VIEWER, "peer"))
+    stage = board(lab, AGENT, agent)
+    client = complete_tasks(lab, agent, 2)
+    complete_tasks(lab, peer, 1, client=client)
+    response = ask(stage, "request_metrics", period="24h")
+    benchmark = (response.get("benchmarks") or {}).get(capability)
+    lab.demand(isinstance(benchmark, Mapping), rule, f"a benchmark for {capability}", response)
+    if isinstance(benchmark, Mapping):
+        peers, average = figure(benchmark, "agents"), figure(benchmark, "average", "tasks_completed")
+        is_right = (peers, average) == (Decimal(2), Decimal("1.5"))
+        lab.demand(is_right, rule, "2 agents, of which one completed 2 tasks and one 1: 1.5 each", benchmark)
+
+
+@case("analytics_agent/sibling-joins", "analytics/agent-join-same-owner")
+def sibling_joins(lab: Lab) -> None:
+    """Another agent of the same owner can join an agent's topic and is told the same figures."""
+    stage, rule = board(lab, AGENT), "analytics/agent-join-same-owner"
+    agent = stage.agents[VIEWER]
+    complete_tasks(lab, agent, 1)
+    sibling = lab.connect(lab.agent("sibling", {"owner": agent.owner}))
+    joined(sibling, stage.topic, rule, "an agent of the same owner")
+    answer = sibling.request(stage.topic, "request_metrics", {"period": "24h"})
+    own = ask(stage, "request_metrics", period="24h")
+    is_same = answer.kind == "ok" and answer.response == own
+    lab.demand(is_same, rule, f"the sibling is told the same: {own}", answer)
+
+
+@case("analytics_user/sum-of-agents", "analytics/user-aggregates")
+def sum_of_agents(lab: Lab) -> None:
+    """The figures of a user grow by what happens to each of its agents."""
+    stage, rule = board(lab, USER), "analytics/user-aggregates"
+    agent = stage.agents[VIEWER]
+    sibling = lab.agent("sibling", {"owner": agent.owner})
+    completed, earned = metric(stage, "tasks_completed"), revenue(stage)
+    client = complete_tasks(lab, agent, 2)
+    complete_tasks(lab, sibling, 1, client=client)
+    pay(lab, agent, "12.5")
+    pay(lab, sibling, "0.1")
+    demand_grown(
+        stage, partial(metric, stage, "tasks_completed"), completed, Decimal(3), rule, "tasks_completed"
+    )
+    demand_grown(stage, partial(revenue, stage), earned, Decimal("12.6"), rule, "revenue")
+
+
+@case("analytics_user/completed-count", "analytics/completed-counted")
+def completed_count_of_user(lab: Lab) -> None:
+    """The completed count of a user grows by the tasks that its agent completes."""
+    stage, rule = board(lab, USER), "analytics/completed-counted"
+    before = metric(stage, "tasks_completed")
+    complete_tasks(lab, stage.agents[VIEWER], 2)
+    demand_grown(
+        stage, partial(metric, stage, "tasks_completed"), before, Decimal(2), rule, "tasks_completed"
+    )
+
+
+@case("analytics_user/time-series", "analytics/time-series-sums")
+def time_series_of_user(lab: Lab) -> None:
+    """The points of a user's time series add up to the metric of the same period."""
+    stage, rule = board(lab, USER), "analytics/time-series-sums"
+    agent = stage.agents[VIEWER]
+    complete_tasks(lab, agent, 2)
+    pay(lab, agent, "0.1", "0.2")
+    for name in ("tasks_completed", "revenue"):
+        total = metric(stage, name)
+        summed = settled(stage, partial(summed_points, stage, name, "24h"), total)
+        lab.demand(summed == total, rule, f"the points of {name} over 24h add up to {total:f}", summed)
+
+
+@case("analytics_user/others-not-counted", "analytics/other-owners-not-counted")
+def others_not_counted(lab: Lab) -> None:
+    """What happens among agents of other owners changes neither the figures of an agent nor those of its user."""
+    of_user = board(lab, USER)
+    agent = of_user.agents[VIEWER]
+    of_agent = board(lab, AGENT, agent)
+    before = [(metric(stage, "tasks_completed"), revenue(stage)) for stage in (of_user, of_agent)]
+    stranger = lab.agent("stranger")
+    client = complete_tasks(lab, stranger, 2)
+    pay(lab, stranger, "33")
+    complete_tasks(lab, agent, 1, client=client)
+    pay(lab, agent, "1")
+    for stage, (completed, earned) in zip((of_user, of_agent), before, strict=True):
+        _demand_only_own(stage, partial(metric, stage, "tasks_completed"), completed + 1, "tasks_completed")
+        _demand_only_own(stage, partial(revenue, stage), earned + 1, "revenue")
+
+
+def _demand_only_own(stage: Stage, read: Read, expected: Decimal, what: str) -> None:
+    """Demand that a figure has grown by the agent's own happening alone; that it grows at all is for other cases."""
+    seen = settled(stage, read, expected)
+    if seen < expected:
+        raise CannotTell(f"{what} has not grown by what happened to the agent itself: {seen:f}")
+    only = f"{what} counts what happened to the agent alone: {expected:f}"
+    stage.lab.demand(seen == expected, "analytics/other-owners-not-counted", only, f"{seen:f}")

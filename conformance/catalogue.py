@@ -1,0 +1,53 @@
+"""All cases for a set of documents, in the order in which they run, and the choice among them."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+from conformance.case import PHOENIX, Case
+from conformance.derive import derived_cases
+from conformance.faults import ConfigurationFaulty
+from conformance.written import written_cases
+from specs.model import Api
+
+
+def all_cases(api: Api) -> list[Case]:
+    """Return every case: the Phoenix layer first, then topic by topic; written before derived.
+
+    Cases written by hand about a topic or a requirement that the documents do not have are left out.
+    """
+    written = [
+        case
+        for case in written_cases()
+        if case.topic in {PHOENIX, *api.topics}
+        and all(name in api.requirements for name in case.requirements)
+    ]
+    order = {PHOENIX: -1, **{name: index for index, name in enumerate(api.topics)}}
+    return sorted([*written, *derived_cases(api)], key=lambda case: order[case.topic])
+
+
+def select(cases: list[Case], include: list[str], exclude: list[str]) -> list[Case]:
+    """Choose cases by globs over case id, requirement id and topic.
+
+    Raises:
+        ConfigurationFaulty: If a glob matches nothing, or no case is left.
+
+    """
+    for glob in (*include, *exclude):
+        if not any(_matches(case, glob) for case in cases):
+            raise ConfigurationFaulty(
+                f"no case, requirement or topic matches {glob!r}; `wireproof list` shows them all"
+            )
+    chosen = [
+        case
+        for case in cases
+        if (not include or any(_matches(case, glob) for glob in include))
+        and not any(_matches(case, glob) for glob in exclude)
+    ]
+    if not chosen:
+        raise ConfigurationFaulty("the filters leave no case to run")
+    return chosen
+
+
+def _matches(case: Case, glob: str) -> bool:
+    return any(fnmatchcase(name, glob) for name in (case.id, case.topic, *case.requirements))

@@ -1,0 +1,192 @@
+"""The commands `wireproof check` and `wireproof list`."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from conformance.case import Case
+from conformance.catalogue import all_cases, select
+from conformance.check import Plan, run_check
+from conformance.endpoint import read_endpoint
+from conformance.faults import CannotTest, ConfigurationFaulty
+from conformance.own_server import own_server
+from reports.exit_codes import ExitCode
+from reports.run_folder import RunFolder, RunFolderError, default_path
+from reports.summary_json import summary
+from reports.terminal import render_summary
+from specs.loader import DocumentsInvalid, load
+from specs.model import Api
+
+app = typer.Typer()
+
+Spec = Annotated[Path | None, typer.Option("--spec", metavar="DIR", help="Another set of documents.")]
+Include = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="GLOB", help="Only these cases, requirements or topics."),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="GLOB", help="Not these cases, requirements or topics."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output instead of tables.")]
+
+
+@app.command()
+def check(
+    url: Annotated[
+        str | None, typer.Argument(help="ws:// or wss://; without it an own reference server.")
+    ] = None,
+    endpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Endpoint file (TOML).")] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The control socket, where it is not at the checked URL."),
+    ] = None,
+    control_token: Annotated[
+        str | None,
+        typer.Option(envvar="WIREPROOF_CONTROL_TOKEN", show_envvar=True, help="Operator's token."),
+    ] = None,
+    spec: Spec = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of keys and ids; random when absent.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Advisories count as failures.")] = False,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
+    run_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run folder goes.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check an endpoint against the documented protocol.
+
+    Exit code: 0 conformant, 1 findings, 2 wrong usage or configuration, 3 could not test, 4 inconclusive only.
+    """
+    with one_line_errors():
+        api = load(spec)
+        chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
+        cases = select(all_cases(api), include or [], exclude or [])
+        overrides = {"url": url, "control": control, "control_token": control_token}
+        with _target(overrides, endpoint, spec, chosen) as target:
+            described = read_endpoint(endpoint, target)
+            folder = RunFolder(run_dir or default_path(datetime.now(UTC)))
+            plan = Plan(
+                api,
+                described,
+                cases,
+                chosen,
+                strict,
+                fail_fast,
+                include or [],
+                exclude or [],
+                folder.path.name,
+            )
+            run = run_check(plan, folder, quiet=as_json)
+    if as_json:
+        typer.echo(json.dumps(summary(run), indent=2))
+    else:
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        console = Console()
+        render_summary(run, console)
+        console.print(Text(f"Run folder: {folder.path}"), soft_wrap=True)
+    raise typer.Exit(run.footer.exit_code)
+
+
+@contextmanager
+def _target(
+    overrides: dict[str, str | None], endpoint: Path | None, spec: Path | None, seed: int
+) -> Iterator[dict[str, str | None]]:
+    """Give the overrides of the endpoint file; start an own server where neither names a URL."""
+    if overrides["url"] or endpoint:
+        yield overrides
+        return
+    if overrides["control"]:
+        raise ConfigurationFaulty("--control names a control socket, but no URL to check is given")
+    with own_server(spec, seed) as server:
+        yield {"url": server.url, "control_token": server.token}
+
+
+@app.command(name="list")
+def list_(
+    spec: Spec = None, include: Include = None, exclude: Exclude = None, as_json: AsJson = False
+) -> None:
+    """Show the requirements with the cases that cover them, and why others have none."""
+    with one_line_errors():
+        api = load(spec)
+        cases = select(all_cases(api), include or [], exclude or [])
+    if as_json:
+        typer.echo(json.dumps(_listing(api, cases), indent=2))
+        return
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    console = Console()
+    _print_requirements(console, api, cases, whole=not (include or exclude))
+    console.print(Text(f"\n{len(cases)} cases:"))
+    for case in cases:
+        console.print(Text(f"  {case.id}", style="bold"), Text(f"  {case.title}"), soft_wrap=True)
+
+
+def _listing(api: Api, cases: list[Case]) -> dict[str, object]:
+    return {
+        "requirements": [
+            {
+                "id": row.id,
+                "level": row.level,
+                "basis": row.basis,
+                "text": row.text,
+                "source": row.source,
+                "on": row.on,
+                "cases": [case.id for case in cases if row.id in case.requirements],
+                "excluded": row.excluded,
+            }
+            for row in api.requirements.values()
+        ],
+        "cases": [
+            {"id": case.id, "topic": case.topic, "requirements": list(case.requirements), "title": case.title}
+            for case in cases
+        ],
+    }
+
+
+def _print_requirements(console: Console, api: Api, cases: list[Case], *, whole: bool) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("requirement", no_wrap=True)
+    table.add_column("level", no_wrap=True)
+    table.add_column("basis", no_wrap=True)
+    table.add_column("cases", justify="right", no_wrap=True)
+    table.add_column("text")
+    for row in api.requirements.values():
+        count = sum(row.id in case.requirements for case in cases)
+        if whole or count:
+            text = f"{row.text} [not checked: {row.excluded}]" if row.excluded else row.text
+            table.add_row(Text(row.id), row.level, row.basis, str(count), Text(text))
+    console.print(table)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn every expected failure into one line on standard error and its exit code."""
+    try:
+        yield
+    except DocumentsInvalid as exc:
+        for fault in exc.faults:
+            typer.echo(f"wireproof: {fault}", err=True)
+        raise typer.Exit(ExitCode.USAGE) from exc
+    except (ConfigurationFaulty, RunFolderError) as exc:
+        _end(str(exc), ExitCode.USAGE)
+    except CannotTest as exc:
+        _end(str(exc), ExitCode.COULD_NOT_TEST)
+    except KeyboardInterrupt:
+        _end("interrupted before anything was found", ExitCode.COULD_NOT_TEST)
+
+
+def _end(message: str, code: ExitCode) -> NoReturn:
+    typer.echo(f"wireproof: {' '.join(message.split())}", err=True)
+    raise typer.Exit(code)

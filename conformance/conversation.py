@@ -1,0 +1,235 @@
+"""A conversation for the cases about the Phoenix layer: a joined topic, and pushes on it that can be told apart.
+
+The Phoenix layer needs some topic that can be joined and some event that does no harm. Both are taken from the documents, so
+that another API can be described. Whether such a push reached its channel shows in its reply or in its relay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from conformance.equality import holds
+from conformance.expectations import joined
+from conformance.faults import CannotProvision, CannotTell
+from conformance.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from conformance.lab import Lab
+    from conformance.peer import Peer
+    from specs.message import Message
+    from specs.model import Event, Schema, Topic
+
+_RESTRICTIONS = {"enum", "const", "pattern", "format", "maxLength"}
+_OWN: Any = object()
+"""Stands for the join_ref that the session itself would send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One innocuous push, its payload, and where the listeners' inboxes stood when it was made."""
+
+    peer: Peer
+    message: Message
+    payload: dict[str, Any]
+    marks: Mapping[str, int]
+
+
+class Conversation:
+    """A joined topic with an event that may be pushed on it again and again."""
+
+    def __init__(self, lab: Lab, stage: Stage, event: Event) -> None:
+        self.lab = lab
+        self.stage = stage
+        self.event = event
+        self.by = stage.sender_of(event)
+        self.topic = stage.topic
+        self.family = stage.family
+
+    @property
+    def peer(self) -> Peer:
+        """The connection of whoever may push the event."""
+        return self.stage.peers[self.by]
+
+    @property
+    def listeners(self) -> dict[str, Peer]:
+        """The connections of the other members of the cast."""
+        return {name: self.stage.peers[name] for name in self.family.fixture.cast if name != self.by}
+
+    def connect(self, name: str, connection: str, *, vsn: str = "2.0.0") -> Peer:
+        """Open a further connection of a member of the cast, which joins nothing."""
+        return self.lab.connect(self.stage.agents[name], socket=self.family.socket, vsn=vsn, name=connection)
+
+    def reconnect(self, *, vsn: str = "2.0.0") -> Peer:
+        """Let a fresh connection that has joined nothing take the place of the sender's."""
+        self.peer.wire.close()
+        self.stage.peers[self.by] = self.connect(self.by, f"{self.by} again", vsn=vsn)
+        return self.peer
+
+    def sibling(self) -> Conversation:
+        """Make another topic of the same family; the same connections have joined it as well.
+
+        Raises:
+            CannotProvision: If the family has no resource of which there can be several.
+
+        """
+        stage = Stage(self.lab, self.family, self.stage.agents, self.another_topic())
+        for name in self.family.fixture.cast:
+            joined(self.stage.peers[name], stage.topic, self.family.join.rules["join"], name)
+        stage.peers = dict(self.stage.peers)
+        return Conversation(self.lab, stage, self.event)
+
+    def another_topic(self) -> str:
+        """Make another resource for the same cast and return its topic, which nobody has joined."""
+        fixture = self.family.fixture
+        if fixture.create != "resource":
+            raise CannotProvision(f"there is but one topic of {self.family.name} for an agent")
+        roles = {
+            role: self.stage.agents[name].agent_id
+            for name, role in fixture.cast.items()
+            if self.family.roles[role].origin == "resource"
+        }
+        return self.lab.bench.provisioner.create_resource(self.family.name, roles, fixture.values)
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether each push carries a text of its own, by which its relay is recognised."""
+        return self._label_member() is not None
+
+    def payload(self) -> dict[str, Any]:
+        """Return a valid payload that no other push has had, where the event has room for a label."""
+        made = self.stage.with_nonce(self.event, self.stage.sample(self.event))
+        member = self._label_member()
+        if member is not None:
+            made[member] = self.lab.unique("said")
+        return self.stage.sign(self.event, self.by, made)
+
+    def say(self, peer: Peer | None = None, *, join_ref: Any = _OWN) -> Said:
+        """Push the event, with another join_ref than the session's where one is given."""
+        speaker, payload = peer or self.peer, self.payload()
+        message = speaker.session.push(self.topic, self.event.event, payload)
+        if join_ref is not _OWN:
+            message = replace(message, join_ref=join_ref)
+        marks = {name: listener.mark() for name, listener in self.listeners.items()}
+        return Said(speaker, speaker.send(message), payload, marks)
+
+    def is_taken(self, said: Said) -> bool:
+        """Tell whether a push reached its channel: an ok reply or, where none comes, the relay."""
+        answer = said.peer.answer(said.message)
+        return answer.kind == "ok" or (answer.kind in {"silence", "status"} and self.is_heard(said))
+
+    def is_heard(self, said: Said) -> bool:
+        """Wait for the relay of a push at every listener; false also where the event has none."""
+        return bool(self.event.relay and self.listeners) and all(
+            listener.wait_event(
+                self.topic,
+                self.event.event,
+                since=said.marks[name],
+                matches=lambda got: holds(got, said.payload),
+            )
+            for name, listener in self.listeners.items()
+        )
+
+    def has_trace(self, said: Said) -> bool:
+        """Tell whether a push has been relayed to anybody by now, without waiting."""
+        return any(
+            holds(heard.payload, said.payload)
+            for name, listener in self.listeners.items()
+            for heard in listener.seen(self.topic, self.event.event, said.marks[name])
+        )
+
+    def demand_taken(self, requirement: str, expected: str, peer: Peer | None = None) -> Said:
+        """Push the event and demand that it reaches its channel; what was sent before has been handled then (O-3)."""
+        said = self.say(peer)
+        if not self.is_taken(said):
+            answer = said.peer.answer(said.message, 0)
+            self.lab.report(requirement, f"{expected}: a push is taken", str(answer))
+        return said
+
+    def _label_member(self) -> str | None:
+        properties: Mapping[str, Schema] = self.event.payload.get("properties") or {}
+        for name, schema in properties.items():
+            if schema.get("type") == "string" and not schema.keys() & _RESTRICTIONS:
+                return name
+        return None
+
+
+def conversation(
+    lab: Lab, *, vsn: str = "2.0.0", wants: Callable[[Topic], bool] = lambda _family: True
+) -> Conversation:
+    """Build the stage of the first family that has an innocuous event, and see that a push of it is taken.
+
+    Args:
+        lab: Where to build.
+        vsn: Serializer of the whole cast.
+        wants: What else the family must be.
+
+    Raises:
+        CannotProvision: If no such family can be provisioned.
+        CannotTell: If the control push is not taken.
+
+    """
+    reason = "no family of the documents has an event that can be pushed again and again"
+    for family, event in _candidates(lab, wants):
+        try:
+            found = Conversation(lab, Stage.build(lab, family.name, vsn=vsn), event)
+        except CannotProvision as exc:
+            reason = str(exc)
+            continue
+        if not found.is_taken(found.say()):
+            raise CannotTell(f"the control is not taken: a valid {event.event} on {found.topic}")
+        return found
+    raise CannotProvision(reason)
+
+
+def _candidates(lab: Lab, wants: Callable[[Topic], bool]) -> list[tuple[Topic, Event]]:
+    found = [
+        (family, event)
+        for family in tested_families(lab)
+        if wants(family) and (event := _innocuous(family)) is not None
+    ]
+    return sorted(found, key=lambda pair: (pair[0].presence, pair[1].relay is None))
+
+
+def tested_families(lab: Lab) -> list[Topic]:
+    """Return the families that agents use, in the order of the documents."""
+    return [
+        family for family in lab.api.topics.values() if lab.api.sockets[family.socket].identity == "agent"
+    ]
+
+
+def _innocuous(family: Topic) -> Event | None:
+    sent = set(family.fixture.cast.values())
+    events = [
+        event
+        for event in family.inbound()
+        if event.is_repeatable
+        and not event.setup
+        and family.initial_state in event.states
+        and sent.intersection(event.roles)
+    ]
+    return next((event for event in events if event.relay), events[0] if events else None)
+
+
+def is_restricted(family: Topic) -> bool:
+    """Tell whether some agents may not join a family."""
+    return not any(family.roles[role].origin == "any" for role in family.join.roles)
+
+
+def pushing_stages(lab: Lab) -> Iterator[tuple[Stage, str]]:
+    """Build a stage, not joined, of every family that pushes an event on join; with the name of that event.
+
+    Raises:
+        CannotProvision: If there is none.
+
+    """
+    count = 0
+    for family in tested_families(lab):
+        pushed = next((event.event for event in family.events.values() if event.pushed_on_join), None)
+        if pushed is not None and family.fixture.create != "resource":
+            count += 1
+            yield Stage.build(lab, family.name, joined=False), pushed
+    if not count:
+        raise CannotProvision("no family of the documents pushes an event on join")

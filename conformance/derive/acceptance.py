@@ -1,0 +1,79 @@
+"""Valid events are accepted and have their documented effect, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from conformance.case import Case
+from conformance.expectations import accepted, control, control_on_fresh_stage, refused
+from conformance.faults import CannotTell
+from conformance.lab import Lab
+from conformance.stage import Stage
+from specs.model import Event, Topic
+
+
+def cases(topic: Topic, event: Event) -> Iterator[Case]:
+    """Return the positive cases of an event: minimal and full payload, each role, and the state that it leads to."""
+    rules = [event.rules["accepted"], event.rules["reply"]]
+    rules += [event.rules["relay"]] if event.relay else []
+    rules += [event.rules["broadcast"]] if event.broadcasts else []
+    for which in ("minimal", "full"):
+        yield Case(
+            f"{topic.name}/{event.event}/accepts/{which}",
+            topic.name,
+            tuple(dict.fromkeys(rules)),
+            f"{event.event} with a {which} valid payload is accepted",
+            partial(_accepts, topic=topic, event=event, which=which),
+        )
+    senders = [name for name, role in topic.fixture.cast.items() if role in event.roles]
+    if not event.setup and len(senders) > 1:
+        for name in senders:
+            yield Case(
+                f"{topic.name}/{event.event}/accepts/from-{name}",
+                topic.name,
+                tuple(dict.fromkeys(rules)),
+                f"{event.event} is accepted from {name}",
+                partial(_accepts, topic=topic, event=event, which="minimal", by=name),
+            )
+    if event.next_state and topic.states[event.next_state].terminal:
+        yield Case(
+            f"{topic.name}/{event.event}/moves-to/{event.next_state}",
+            topic.name,
+            (event.rules["next_state"],),
+            f"after {event.event} the topic is {event.next_state} and takes no more events",
+            partial(_moves, topic=topic, event=event),
+        )
+
+
+def _accepts(lab: Lab, topic: Topic, event: Event, which: str, by: str | None = None) -> None:
+    stage = Stage.build(lab, topic.name)
+    stage.perform(event.setup)
+    sender = by or stage.sender_of(event)
+    accepted(stage, stage.push(sender, event, stage.valid(event, sender, which)), exactly_once=True)
+
+
+def _moves(lab: Lab, topic: Topic, event: Event) -> None:
+    """After the event, an event that the state before took is refused."""
+    stage = Stage.build(lab, topic.name)
+    stage.perform(event.setup)
+    probe = probe_of(topic, event)
+    control_on_fresh_stage(stage, probe)
+    control(stage, event, stage.sender_of(event))
+    by = stage.sender_of(probe)
+    sent = stage.push(by, probe, stage.valid(probe, by))
+    refused(stage, sent, event.rules["next_state"], f"the topic {event.next_state}")
+
+
+def probe_of(topic: Topic, event: Event) -> Event:
+    """Return a repeatable event that needs no setup and is not taken in the state to which `event` leads.
+
+    Raises:
+        CannotTell: If the topic has none.
+
+    """
+    for probe in topic.inbound():
+        is_free = probe.is_repeatable and not probe.setup
+        if is_free and topic.initial_state in probe.states and event.next_state not in probe.states:
+            return probe
+    raise CannotTell(f"no event of {topic.name} shows whether it is {event.next_state}")

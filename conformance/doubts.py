@@ -1,0 +1,42 @@
+"""What has not worked in earlier cases of a run, so that later ones need not wait for it in vain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+FAILURES_IN_A_ROW = 2
+DOUBTFUL_S = 0.05
+"""How long to wait for an effect that has stayed out several times, after the reply to what should cause it."""
+
+
+@dataclass(slots=True)
+class Doubts:
+    """What has not worked in earlier cases of a run, so that later ones need not wait for it in vain.
+
+    It never makes a case pass: a case that rests on a control that keeps failing cannot tell, now or after a time-out,
+    and an effect that stayed out with full patience several times in a row is waited for less long from then on.
+    """
+
+    failed_controls: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How often in a row the valid twin of an event (family, event) was not accepted."""
+    missing_effects: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How often in a row an effect (family, event) has been waited for in vain."""
+
+    def keeps_failing(self, family: str, event: str) -> bool:
+        """Tell whether the control of an event has failed in two cases in a row."""
+        return self.failed_controls.get((family, event), 0) >= FAILURES_IN_A_ROW
+
+    def patience_s(self, family: str, effect: str, usual_s: float) -> float:
+        """Return how long to wait for an effect: as usual, until it has failed to come several times in a row."""
+        is_doubtful = self.missing_effects.get((family, effect), 0) >= 2 * FAILURES_IN_A_ROW
+        return min(usual_s, DOUBTFUL_S) if is_doubtful else usual_s
+
+    def note_effect(self, family: str, effect: str, *, has_come: bool) -> None:
+        """Remember whether an effect has come."""
+        count = self.missing_effects.get((family, effect), 0)
+        self.missing_effects[family, effect] = 0 if has_come else count + 1
+
+    def note_control(self, family: str, event: str, *, was_accepted: bool) -> None:
+        """Remember how a control went."""
+        count = self.failed_controls.get((family, event), 0)
+        self.failed_controls[family, event] = 0 if was_accepted else count + 1

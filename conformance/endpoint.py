@@ -1,0 +1,178 @@
+"""The description of what is tested: address, profile and provisioner, from an endpoint file (TOML) and the command line."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from conformance.faults import ConfigurationFaulty
+from specs.model import Api
+
+TOKEN_VARIABLE = "WIREPROOF_CONTROL_TOKEN"  # noqa: S105 - the name of a variable, not a token
+
+
+class Section(BaseModel):
+    """A table of the endpoint file; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Timeouts(Section):
+    """How long to wait, in seconds."""
+
+    connect_s: float = Field(default=5.0, gt=0, le=120)
+    reply_s: float = Field(default=2.0, gt=0, le=60)
+    case_s: float = Field(default=30.0, gt=0, le=600)
+
+
+class Waiver(Section):
+    """A requirement that this deployment is known not to meet."""
+
+    reason: str = Field(min_length=1)
+    until: date | None = None
+
+    def is_in_force(self) -> bool:
+        """Whether the waiver has not expired (the day named is the last one)."""
+        return self.until is None or datetime.now(UTC).date() <= self.until
+
+
+class Profile(Section):
+    """What the protocol leaves open and this deployment has chosen."""
+
+    name: str = "default"
+    phoenix_version: str | None = None
+    paths: dict[str, str] = Field(default_factory=dict)
+    """Request path by socket name, where it is not the first of the socket's document."""
+    params: dict[str, str] = Field(default_factory=dict)
+    """Query parameter name of the deployment by the name in the documents."""
+    timeouts: Timeouts = Timeouts()
+    waived: dict[str, Waiver] = Field(default_factory=dict)
+
+
+class Provisioner(Section):
+    """Where agents and resources come from."""
+
+    kind: Literal["control"] = "control"
+    url: str | None = None
+    """The control socket: a base URL or the full one; that of the endpoint itself when absent."""
+    token: SecretStr | None = None
+    token_env: str | None = None
+
+    def secret(self) -> str | None:
+        """Return the operator's token: given, from the named variable, or from `WIREPROOF_CONTROL_TOKEN`."""
+        if self.token is not None:
+            return self.token.get_secret_value()
+        return os.environ.get(self.token_env or TOKEN_VARIABLE) or None
+
+
+class Endpoint(Section):
+    """One deployment under test."""
+
+    url: str
+    profile: Profile = Profile()
+    provisioner: Provisioner = Provisioner()
+
+    @field_validator("url")
+    @classmethod
+    def _is_websocket_url(cls, url: str) -> str:
+        return checked_url(url)
+
+    def socket_url(self, api: Api, socket: str) -> str:
+        """Return the URL of a socket without its query."""
+        path = self.profile.paths.get(socket, api.sockets[socket].paths[0])
+        return base_of(self.url, api) + path
+
+    def control_url(self, api: Api) -> str:
+        """Return the URL of the control socket without its query."""
+        path = self.profile.paths.get("control", api.sockets["control"].paths[0])
+        return base_of(self.provisioner.url or self.url, api) + path
+
+
+def checked_url(url: str) -> str:
+    """Return a ws:// or wss:// URL that has a host; raise ValueError naming what is wrong."""
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError as exc:
+        raise ValueError(f"not a URL: {exc}") from exc
+    if parts.scheme not in {"ws", "wss"}:
+        raise ValueError("the URL must start with ws:// or wss://")
+    if not has_host:
+        raise ValueError("the URL names no host")
+    if parts.query or parts.fragment:
+        raise ValueError("the URL must have no query: credentials come from the provisioner")
+    return url.rstrip("/")
+
+
+def base_of(url: str, api: Api) -> str:
+    """Return the URL without a socket's own path at its end, so that base and socket URLs may both be given."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    own = sorted((path for socket in api.sockets.values() for path in socket.paths), key=len, reverse=True)
+    for known in own:
+        if path.endswith(known):
+            path = path[: -len(known)]
+            break
+    return urlunsplit((parts.scheme, parts.netloc, path.rstrip("/"), "", ""))
+
+
+def read_endpoint(path: Path | None, overrides: dict[str, Any]) -> Endpoint:
+    """Read an endpoint file and lay the command line's values over it.
+
+    Args:
+        path: TOML file with `url`, `[profile]` and `[provisioner]`; None for none.
+        overrides: `url`, `control` and `control_token` of the command line; None values are ignored.
+
+    Returns:
+        The endpoint.
+
+    Raises:
+        ConfigurationFaulty: If the file cannot be read, is not TOML, or holds what no endpoint has.
+
+    """
+    table = _table(path) if path else {}
+    if overrides.get("url"):
+        table["url"] = overrides["url"]
+    provisioner = table.setdefault("provisioner", {})
+    if isinstance(provisioner, dict):
+        for key, name in (("url", "control"), ("token", "control_token")):
+            if overrides.get(name):
+                provisioner[key] = overrides[name]
+    where = str(path) if path else "command line"
+    if "url" not in table:
+        raise ConfigurationFaulty(f"{where}: no url is given")
+    try:
+        endpoint = Endpoint.model_validate(table)
+        if endpoint.provisioner.url:
+            checked_url(endpoint.provisioner.url)
+    except ValidationError as exc:
+        raise ConfigurationFaulty(f"{where}: {_sentence(exc)}") from exc
+    except ValueError as exc:
+        raise ConfigurationFaulty(f"{where}: control URL: {exc}") from exc
+    return endpoint
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigurationFaulty(f"{path}: cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigurationFaulty(f"{path}: not a text file in UTF-8") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigurationFaulty(f"{path}: not TOML: {exc}") from exc
+
+
+def _sentence(exc: ValidationError) -> str:
+    rows = []
+    for error in exc.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in error["loc"]) or "the file"
+        message = error["msg"].removeprefix("Value error, ")
+        rows.append(f"{where}: unknown key" if error["type"] == "extra_forbidden" else f"{where}: {message}")
+    return "; ".join(rows)

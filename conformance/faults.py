@@ -1,0 +1,43 @@
+"""How a case ends other than by passing; blame is in the type.
+
+`Violation` accuses the endpoint. `CannotTell` accuses nobody. `CannotProvision` says that a prerequisite is missing.
+`CannotTest` ends the run: the endpoint cannot be reached or will not let us in. Anything else that escapes a case is our
+own fault and gets the verdict `error`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """Evidence that a requirement is not met."""
+
+    requirement: str
+    expected: str
+    observed: str
+
+
+class Violation(Exception):
+    """The endpoint breaks a requirement; the case cannot go on."""
+
+    def __init__(self, requirement: str, expected: str, observed: str) -> None:
+        super().__init__(f"{requirement}: expected {expected}; observed {observed}")
+        self.breach = Breach(requirement, expected, observed)
+
+
+class CannotTell(Exception):
+    """Neither a pass nor a violation can be concluded (a control failed, an effect is not observable)."""
+
+
+class CannotProvision(Exception):
+    """The provisioner cannot make what the case needs; the case is not run."""
+
+
+class CannotTest(Exception):
+    """The endpoint cannot be tested at all; the message is one line for the user."""
+
+
+class ConfigurationFaulty(Exception):
+    """Wrong usage or configuration; the message is one line for the user."""

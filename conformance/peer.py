@@ -1,0 +1,254 @@
+"""One agent's connection as a case uses it: joins, pushes, answers, events, barriers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from conformance.doubts import Doubts
+from conformance.equality import same
+from conformance.faults import CannotTell, Violation
+from conformance.monitor import Monitor
+from conformance.wire import Closed, Deadline, Wire
+from specs import message as phx
+from specs.message import Message
+from specs.serializer import V1, V2
+from specs.session import Session
+
+MISTAKEN_S = 0.25
+"""How long to wait on for an answer once another push has been answered a second time."""
+
+Kind = Literal["ok", "error", "status", "crash", "closed-channel", "silence", "disconnected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for one push."""
+
+    kind: Kind
+    response: Any = None
+    message: Message | None = None
+    closed: Closed | None = None
+
+    def __str__(self) -> str:
+        """Return the answer in words, for a report."""
+        match self.kind:
+            case "silence":
+                return "no reply"
+            case "disconnected":
+                return f"the connection was {self.closed}"
+            case "crash":
+                return "phx_error on the topic"
+            case "closed-channel":
+                return "phx_close on the topic"
+            case _:
+                return f"reply {self.kind} {self.response!r}"
+
+
+class Peer:
+    """One connection and everything that has arrived on it."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        serializer: V1 | V2,
+        monitor: Monitor,
+        *,
+        reply_s: float,
+        deadline: Deadline,
+        doubts: Doubts | None = None,
+    ) -> None:
+        self.wire = wire
+        self.serializer = serializer
+        self.monitor = monitor
+        self.session = Session(serializer)
+        self.inbox: list[Message] = []
+        self.reply_s = reply_s
+        self.deadline = deadline
+        self._doubts = doubts or Doubts()
+        self._sent_at: dict[int, int] = {}
+        self.topics: dict[str, Any] = {}
+        """Join payload by topic that is joined, as far as this side knows."""
+
+    @property
+    def name(self) -> str:
+        """The participant's name, as in the transcript."""
+        return self.wire.name
+
+    def send(self, message: Message) -> Message:
+        """Send a message and remember it."""
+        self._note(message)
+        self.wire.send(self.serializer.encode_client(message))
+        return message
+
+    def send_text(self, text: str, *refs: Any, topic: str = "", event: str = "") -> Message:
+        """Send text as it stands; `refs` (join_ref, ref), topic and event say what an answer may carry."""
+        join_ref, ref = refs or (None, None)
+        message = Message(join_ref, ref, topic, event, None)
+        self._note(message)
+        self.wire.send_text(text)
+        return message
+
+    def _note(self, message: Message) -> None:
+        # The monitor keeps the message, so its identity stays a key.
+        self.monitor.note_sent(message)
+        self._sent_at[id(message)] = len(self.inbox)
+
+    def join(self, topic: str, payload: Any = None) -> Answer:
+        """Join a topic and wait for the answer."""
+        message = self.session.join(topic, {} if payload is None else payload)
+        answer = self.answer(self.send(message))
+        if answer.kind == "ok":
+            self.topics[topic] = payload
+        else:
+            self.topics.pop(topic, None)
+        return answer
+
+    def push(self, topic: str, event: str, payload: Any) -> Message:
+        """Send an event; the message says what the answer will carry."""
+        return self.send(self.session.push(topic, event, payload))
+
+    def leave(self, topic: str) -> Message:
+        """Send phx_leave."""
+        self.topics.pop(topic, None)
+        return self.send(self.session.leave(topic))
+
+    def heartbeat(self) -> Message:
+        """Send a heartbeat."""
+        return self.send(self.session.heartbeat())
+
+    def request(self, topic: str, event: str, payload: Any) -> Answer:
+        """Send an event and wait for the answer."""
+        return self.answer(self.push(topic, event, payload))
+
+    def answer(self, pushed: Message, wait_s: float | None = None) -> Answer:
+        """Wait for what answers a push: a reply with its ref, or the end of its channel or connection.
+
+        Raises:
+            Violation: If instead an earlier push was answered once more (a wrong ref).
+
+        """
+        repeated = self.monitor.repeated_answers
+        until_s = self.deadline.cap(self.reply_s if wait_s is None else wait_s)
+        start = self._sent_at[id(pushed)]
+        found = self._answer_in(pushed, start)
+        while found is None and self._pump(until_s):
+            found = self._answer_in(pushed, start)
+            if self.monitor.repeated_answers > repeated:
+                # Somebody else's push was answered twice: ours may have been meant, and then nothing more will come.
+                until_s = min(until_s, self.deadline.cap(self._doubts.patience_s("", "answer", MISTAKEN_S)))
+        if found is not None:
+            return found
+        if self.wire.closed is not None:
+            return Answer("disconnected", closed=self.wire.closed)
+        if self.monitor.repeated_answers > repeated:
+            self._doubts.note_effect("", "answer", has_come=False)
+            raise Violation(
+                "frames/reply-echoes-ref",
+                f"the reply to the push with ref {pushed.ref!r} carries that ref",
+                "an earlier push was answered a second time, and this one not at all",
+            )
+        return Answer("silence")
+
+    def _answer_in(self, pushed: Message, start: int) -> Answer | None:
+        for message in self.inbox[start:]:
+            if not same(message.topic, pushed.topic):
+                continue
+            if message.event == phx.PHX_REPLY and same(_untyped(message, pushed.ref), message.ref):
+                status, response = message.payload["status"], message.payload["response"]
+                kind: Kind = status if status in {"ok", "error"} else "status"
+                return Answer(kind, response, message)
+            is_end = message.event in {phx.PHX_ERROR, phx.PHX_CLOSE}
+            if is_end and pushed.event != phx.PHX_JOIN and self._ends(message, pushed):
+                if pushed.event == phx.PHX_LEAVE and message.event == phx.PHX_CLOSE:
+                    continue
+                self.topics.pop(str(pushed.topic), None)
+                return Answer(
+                    "crash" if message.event == phx.PHX_ERROR else "closed-channel", message.payload, message
+                )
+        return None
+
+    def _ends(self, message: Message, pushed: Message) -> bool:
+        return pushed.join_ref is None or same(message.ref, pushed.join_ref)
+
+    def mark(self) -> int:
+        """Return the present end of the inbox, to look only at what comes later."""
+        return len(self.inbox)
+
+    def seen(self, topic: str, event: str, since: int = 0) -> list[Message]:
+        """Return what has arrived of an event on a topic."""
+        return [m for m in self.inbox[since:] if m.topic == topic and m.event == event]
+
+    def wait_event(
+        self,
+        topic: str,
+        event: str,
+        *,
+        since: int = 0,
+        matches: Callable[[Any], bool] = lambda _payload: True,
+        wait_s: float | None = None,
+    ) -> Message | None:
+        """Wait for an event whose payload matches; None when it has not come in time.
+
+        Without `wait_s` it is waited for as long as a reply, and less long once it has stayed out several times in a run.
+        """
+        family = self.monitor.family_of(topic)
+        patience_s = self._doubts.patience_s(family, event, self.reply_s) if wait_s is None else wait_s
+        until_s = self.deadline.cap(patience_s)
+        while True:
+            found = next((m for m in self.seen(topic, event, since) if matches(m.payload)), None)
+            if found is None and self._pump(until_s):
+                continue
+            if wait_s is None:
+                self._doubts.note_effect(family, event, has_come=found is not None)
+            return found
+
+    def barrier(self, topic: str) -> None:
+        """Wait until everything that was on its way on a topic has arrived.
+
+        The topic is joined again: a join is answered by the connection after all that went before (J-8, J-10), whether
+        it is accepted or not.
+
+        Raises:
+            CannotTell: If the join is not answered.
+
+        """
+        answer = self.join(topic, self.topics.get(topic))
+        if answer.kind in {"silence", "disconnected"}:
+            raise CannotTell(f"{self.name}: nothing can be observed on {topic}: {answer} to a new join")
+
+    def sync(self) -> Answer:
+        """Send a heartbeat and wait for its answer."""
+        return self.answer(self.heartbeat())
+
+    def wait_closed(self, wait_s: float | None = None) -> Closed | None:
+        """Wait for the end of the connection; None when it stays open."""
+        until_s = self.deadline.cap(self.reply_s if wait_s is None else wait_s)
+        while self._pump(until_s):
+            pass
+        return self.wire.closed
+
+    def _pump(self, until_s: float) -> bool:
+        """Take one more message; False when the time is up or the connection has ended.
+
+        Raises:
+            CannotTell: If the time of the whole case is up.
+
+        """
+        frame = self.wire.receive(until_s)
+        if frame is None and self.deadline.has_passed:
+            # What did not come when nobody could wait any more says nothing about the endpoint.
+            raise CannotTell(f"{self.name}: the time of the case is up")
+        if frame is None:
+            return False
+        self.wire.note_received(frame)
+        message = self.monitor.read(frame)
+        self.session.receive(message)
+        self.inbox.append(message)
+        return True
+
+
+def _untyped(reply: Message, ref: Any) -> Any:
+    """Return a ref as a binary reply would carry it, where this reply is one (F-6)."""
+    return str(ref) if isinstance(reply.payload["response"], bytes) and ref is not None else ref

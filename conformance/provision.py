@@ -1,0 +1,170 @@
+"""Where a case gets its agents and resources from.
+
+A provisioner makes agents with credentials, resources such as tasks and payment channels, and causes what only an operator
+can cause (a message sent to an agent, an alert, a disconnect).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+from conformance.endpoint import Endpoint
+from conformance.faults import CannotProvision, CannotTest
+from conformance.transcript import Transcript
+from conformance.wire import Deadline, HandshakeRefused, Unreachable, Wire
+from specs import message as phx
+from specs.model import Api
+from specs.participants import Participant
+from specs.serializer import SERIALIZERS, MalformedFrame
+from specs.session import Session
+
+VSN = "2.0.0"
+TOPIC = "control"
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent of the endpoint, with what it needs to connect and to sign."""
+
+    participant: Participant
+    agent_id: str
+    owner: str
+    api_key: str
+    session_token: str
+
+    def credentials(self, names: frozenset[str]) -> dict[str, str]:
+        """Return the query parameters of one way to authenticate."""
+        known = {
+            "api_key": self.api_key,
+            "session_token": self.session_token,
+            "agent_id": self.agent_id,
+            "token": self.session_token,
+        }
+        return {name: known[name] for name in sorted(names)}
+
+
+class Provisioner(Protocol):
+    """What a case may ask for."""
+
+    def create_agent(self, participant: Participant, attributes: Mapping[str, Any]) -> Agent:
+        """Make an agent whose signing key is the participant's.
+
+        Raises:
+            CannotProvision: If that is refused or not possible.
+
+        """
+
+    def create_resource(self, family: str, roles: Mapping[str, str], params: Mapping[str, Any]) -> str:
+        """Make a resource of a topic family for agents by role; returns its topic.
+
+        Raises:
+            CannotProvision: If that is refused or not possible.
+
+        """
+
+    def request(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Cause something that only an operator can; returns what the endpoint says about it.
+
+        Raises:
+            CannotProvision: If that is refused or not possible.
+
+        """
+
+    def close(self) -> None:
+        """Give up what is held open."""
+
+
+class ControlProvisioner:
+    """Provisions over the reference server's control topic (`specs/documents/control/`)."""
+
+    def __init__(self, endpoint: Endpoint, api: Api) -> None:
+        token = endpoint.provisioner.secret()
+        if not token:
+            raise CannotTest(
+                "no control token is given: use --control-token, WIREPROOF_CONTROL_TOKEN or [provisioner] token"
+            )
+        name = endpoint.profile.params.get("token", "token")
+        self._shown = endpoint.control_url(api)
+        self._url = f"{self._shown}?{urlencode({name: token, 'vsn': VSN})}"
+        self._timeout_s = endpoint.profile.timeouts.connect_s
+        self._transcript = Transcript()
+        self._wire: Wire | None = None
+        self._session = Session(SERIALIZERS[VSN])
+
+    def open(self) -> None:
+        """Connect and join.
+
+        Raises:
+            CannotTest: If the control socket cannot be reached, refuses the token or the join.
+
+        """
+        self._session = Session(SERIALIZERS[VSN])
+        try:
+            self._wire = Wire.connect(
+                self._url, name="control", transcript=self._transcript, timeout_s=self._timeout_s
+            )
+        except Unreachable as exc:
+            raise CannotTest(f"control socket {self._shown}: {exc}") from exc
+        except HandshakeRefused as exc:
+            why = (
+                "the control token is refused"
+                if exc.status == 403
+                else f"no WebSocket there (HTTP {exc.status})"
+            )
+            raise CannotTest(f"control socket {self._shown}: {why}") from exc
+        answer = self._exchange(self._session.join(TOPIC, {}))
+        if answer is None or answer["status"] != "ok":
+            raise CannotTest(f"control socket {self._shown}: joining {TOPIC!r} is refused: {answer}")
+
+    def create_agent(self, participant: Participant, attributes: Mapping[str, Any]) -> Agent:
+        """Make an agent (`create_agent`)."""
+        key = base64.b64encode(participant.keys.public_key).decode()
+        made = self.request("create_agent", {**attributes, "public_key": key})
+        return Agent(participant, made["agent_id"], made["owner"], made["api_key"], made["session_token"])
+
+    def create_resource(self, family: str, roles: Mapping[str, str], params: Mapping[str, Any]) -> str:
+        """Make a resource (`create_resource`)."""
+        made = self.request(
+            "create_resource", {"family": family, "roles": dict(roles), "params": dict(params)}
+        )
+        return str(made["topic"])
+
+    def request(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send one control event and return its ok response."""
+        answer = self._exchange(self._session.push(TOPIC, event, dict(payload)))
+        if answer is None:
+            # The control connection may have been lost with a restart of the endpoint: one fresh try.
+            self.close()
+            self.open()
+            answer = self._exchange(self._session.push(TOPIC, event, dict(payload)))
+        if answer is None:
+            raise CannotProvision(f"the control topic does not answer {event}")
+        if answer["status"] != "ok" or not isinstance(answer["response"], Mapping):
+            raise CannotProvision(f"the control topic refuses {event}: {answer['response']}")
+        return answer["response"]
+
+    def close(self) -> None:
+        """Close the control connection."""
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
+
+    def _exchange(self, message: phx.Message) -> Mapping[str, Any] | None:
+        if self._wire is None:
+            return None
+        until_s = Deadline(self._timeout_s).cap(self._timeout_s)
+        self._wire.send(SERIALIZERS[VSN].encode_client(message))
+        while (frame := self._wire.receive(until_s)) is not None:
+            try:
+                received = SERIALIZERS[VSN].decode_server(frame)
+            except MalformedFrame as exc:
+                raise CannotTest(f"control socket {self._shown}: not a Phoenix frame: {exc}") from exc
+            # One request at a time is under way, so a reply on its topic answers it: whether refs are echoed rightly is for
+            # the cases to judge, not a reason not to run them.
+            if received.event == phx.PHX_REPLY and received.topic == message.topic:
+                return received.payload if isinstance(received.payload, Mapping) else None
+        return None

@@ -1,0 +1,119 @@
+"""Turns what happened in the attempts at a case into its verdict and findings.
+
+A breach of a MUST whose basis is not `interpreted` is a failure, any other an advisory; with `--strict` all are failures.
+A failure counts once it has been seen again on fresh fixtures; else the case is flaky.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from conformance.case import Case
+from conformance.endpoint import Profile
+from conformance.faults import Breach
+from reports.record import CaseResult, Finding, TranscriptEntry, Verdict
+from specs.model import Api
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One run of a case on fixtures of its own."""
+
+    breaches: tuple[Breach, ...]
+    transcript: tuple[TranscriptEntry, ...]
+    ended: Verdict | None = None
+    """`inconclusive`, `error` or `not run` where the case could not be carried through."""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The rules of one run."""
+
+    api: Api
+    profile: Profile
+    is_strict: bool
+
+    def counts_as_failure(self, breach: Breach) -> bool:
+        """Tell whether a breach makes a case fail."""
+        requirement = self.api.requirements[breach.requirement]
+        if self.waiver(breach.requirement) is not None:
+            return False
+        return self.is_strict or requirement.is_binding
+
+    def waiver(self, requirement: str) -> str | None:
+        """Return the reason of a waiver in force; None where there is none."""
+        waiver = self.profile.waived.get(requirement)
+        return waiver.reason if waiver is not None and waiver.is_in_force() else None
+
+    def fails(self, attempt: Attempt) -> bool:
+        """Tell whether an attempt holds a failure."""
+        return any(self.counts_as_failure(breach) for breach in attempt.breaches)
+
+    def result(self, case: Case, attempts: list[Attempt], duration_ms: float) -> CaseResult:
+        """Return the result of a case from its attempts, the first one first."""
+        verdict, reason = self._verdict(attempts)
+        main = self.api.requirements[case.requirements[0]]
+        findings: list[Finding] = []
+        for attempt in attempts if verdict is Verdict.FLAKY else attempts[:1]:
+            findings += [self._finding(case, breach, attempt, verdict) for breach in attempt.breaches]
+        return CaseResult(
+            case=case.id,
+            topic=case.topic,
+            requirements=list(case.requirements),
+            title=case.title,
+            level=main.level,
+            basis=main.basis,
+            verdict=verdict,
+            reason=reason,
+            duration_ms=duration_ms,
+            findings=findings,
+            attempts=0 if verdict is Verdict.NOT_RUN else len(attempts),
+        )
+
+    def _verdict(self, attempts: list[Attempt]) -> tuple[Verdict, str | None]:
+        first = attempts[0]
+        if self.fails(first):
+            if any(self._confirms(first, again) for again in attempts[1:]):
+                return Verdict.FAIL, None
+            reason = attempts[-1].reason or "the same was not seen again on fresh fixtures"
+            return Verdict.FLAKY, f"not confirmed: {reason}"
+        if first.ended is not None:
+            return first.ended, first.reason
+        if first.breaches:
+            return Verdict.ADVISORY, None
+        return Verdict.PASS, None
+
+    def _confirms(self, first: Attempt, again: Attempt) -> bool:
+        seen = {breach.requirement for breach in again.breaches if self.counts_as_failure(breach)}
+        return any(breach.requirement in seen for breach in first.breaches if self.counts_as_failure(breach))
+
+    def _finding(self, case: Case, breach: Breach, attempt: Attempt, verdict: Verdict) -> Finding:
+        requirement = self.api.requirements[breach.requirement]
+        own = verdict if self.counts_as_failure(breach) else Verdict.ADVISORY
+        waiver = self.waiver(breach.requirement)
+        observed = f"{breach.observed} (waived: {waiver})" if waiver else breach.observed
+        return Finding(
+            requirement=breach.requirement,
+            case=case.id,
+            verdict=own,
+            level=requirement.level,
+            basis=requirement.basis,
+            statement=requirement.text,
+            expected=breach.expected,
+            observed=observed,
+            transcript=list(attempt.transcript),
+        )
+
+
+def profile_as_json(profile: Profile) -> dict[str, Any]:
+    """Return a profile as it goes into the record of a run."""
+    return _plain(profile.model_dump(mode="json"))  # type: ignore[no-any-return]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _plain(member) for name, member in value.items()}
+    return value.isoformat() if isinstance(value, date) else value

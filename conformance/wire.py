@@ -1,0 +1,285 @@
+"""A blocking WebSocket connection for tests: every byte is ours, every wait has an absolute end.
+
+The handshake and the reading of frames are websockets' sans-I/O client; writing may also bypass it (`send_bytes`), so that
+frames that no library would produce can be sent.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections import deque
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.frames import Frame as WireFrame
+from websockets.frames import Opcode
+from websockets.http11 import Response
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+from conformance.transcript import Transcript
+from specs.message import Frame
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+READ_BYTES = 65_536
+
+
+class Unreachable(Exception):
+    """No connection could be made, or it ended before an HTTP response."""
+
+
+class HandshakeRefused(Exception):
+    """The server answered the handshake with something other than 101."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.body = body
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """How a connection ended: the code of the close frame, or None when there was none."""
+
+    code: int | None
+
+    def __str__(self) -> str:
+        """Return the end of a connection in words."""
+        return f"closed with code {self.code}" if self.code is not None else "closed without a close frame"
+
+
+class Deadline:
+    """An absolute end for everything that a case waits for."""
+
+    def __init__(self, seconds: float) -> None:
+        self._at_s = time.monotonic() + seconds
+
+    def cap(self, seconds: float) -> float:
+        """Return the monotonic time in `seconds` from now, or the deadline where that is sooner."""
+        return min(time.monotonic() + seconds, self._at_s)
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() >= self._at_s
+
+
+def open_tcp(url: str, timeout_s: float) -> socket.socket:
+    """Connect to the host of a ws:// or wss:// URL, with TLS for wss.
+
+    Raises:
+        Unreachable: If that does not succeed within `timeout_s`.
+
+    """
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    try:
+        sock = socket.create_connection((parts.hostname or "", port), timeout=timeout_s)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if parts.scheme == "wss":
+            return ssl.create_default_context().wrap_socket(sock, server_hostname=parts.hostname)
+    except OSError as exc:
+        raise Unreachable(f"cannot connect to {parts.hostname}:{port}: {exc}") from exc
+    return sock
+
+
+class Wire:
+    """One open WebSocket connection."""
+
+    def __init__(
+        self, sock: socket.socket, protocol: ClientProtocol, name: str, transcript: Transcript
+    ) -> None:
+        self.name = name
+        self._sock = sock
+        self._protocol = protocol
+        self._transcript = transcript
+        self._frames: deque[Frame] = deque()
+        self._parts: list[bytes] = []
+        self._is_text = True
+        self.pongs: list[bytes] = []
+        self.closed: Closed | None = None
+
+    @classmethod
+    def connect(
+        cls,
+        url: str,
+        *,
+        name: str,
+        transcript: Transcript,
+        timeout_s: float,
+        headers: dict[str, str] | None = None,
+    ) -> Wire:
+        """Open a WebSocket.
+
+        Raises:
+            Unreachable: If there is no connection or no HTTP response within `timeout_s`.
+            HandshakeRefused: If the response is not 101.
+
+        """
+        protocol = ClientProtocol(parse_uri(url), max_size=MAX_MESSAGE_BYTES)
+        wire = cls(open_tcp(url, timeout_s), protocol, name, transcript)
+        transcript.add(name, "opened", url)
+        try:
+            wire._handshake(headers or {}, time.monotonic() + timeout_s)
+        except BaseException:
+            wire.abort()
+            raise
+        return wire
+
+    def _handshake(self, headers: dict[str, str], until_s: float) -> None:
+        request = self._protocol.connect()
+        for header, value in headers.items():
+            request.headers[header] = value
+        self._protocol.send_request(request)
+        self._flush()
+        response: Response | None = None
+        while response is None:
+            ended = not self._read(until_s)
+            for event in self._protocol.events_received():
+                if isinstance(event, Response):
+                    response = event
+                else:
+                    self._take(event)
+            if response is None and (ended or self.closed):
+                break
+        self._check_response(response)
+
+    def _check_response(self, response: Response | None) -> None:
+        failure = self._protocol.handshake_exc
+        if response is None and not isinstance(failure, InvalidStatus):
+            raise Unreachable(f"no answer to the WebSocket handshake ({failure or 'time-out'})")
+        answer = failure.response if isinstance(failure, InvalidStatus) else response
+        if answer is not None and answer.status_code != 101:
+            self._transcript.add(self.name, "received", f"HTTP {answer.status_code}")
+            raise HandshakeRefused(answer.status_code, bytes(answer.body or b""))
+        if isinstance(failure, InvalidHandshake):
+            raise Unreachable(f"the handshake response is not valid: {failure}")
+
+    def send(self, frame: Frame) -> None:
+        """Send one unfragmented message."""
+        self._transcript.add(self.name, "sent", frame.data.decode() if frame.is_text else frame.data)
+        if self._protocol.state is not State.OPEN:
+            return
+        if frame.is_text:
+            self._protocol.send_text(frame.data)
+        else:
+            self._protocol.send_binary(frame.data)
+        self._flush()
+
+    def send_text(self, text: str) -> None:
+        """Send a text message as it stands."""
+        self.send(Frame(text.encode(), is_text=True))
+
+    def send_bytes(self, data: bytes, what: str) -> None:
+        """Put bytes on the wire that need not be a WebSocket frame; `what` goes into the transcript."""
+        self._transcript.add(self.name, "sent", f"<{what}: {data[:60].hex(' ')}>")
+        self._write(data)
+
+    def send_fragments(self, parts: list[bytes]) -> None:
+        """Send one text message in several frames."""
+        self._transcript.add(self.name, "sent", f"<{len(parts)} fragments: {b''.join(parts)!r}>")
+        self._protocol.send_text(parts[0], fin=len(parts) == 1)
+        for index, part in enumerate(parts[1:], start=2):
+            self._protocol.send_continuation(part, fin=index == len(parts))
+        self._flush()
+
+    def ping(self, data: bytes) -> None:
+        """Send a WebSocket ping."""
+        self._transcript.add(self.name, "sent", f"<ping {data!r}>")
+        self._protocol.send_ping(data)
+        self._flush()
+
+    def receive(self, until_s: float) -> Frame | None:
+        """Return the next message; None when none came until the monotonic time `until_s` or the connection ended."""
+        while not self._frames and self.closed is None:
+            if not self._read(until_s):
+                break
+            for event in self._protocol.events_received():
+                self._take(event)
+        return self._frames.popleft() if self._frames else None
+
+    def note_received(self, frame: Frame) -> None:
+        """Put a message that was taken into the transcript."""
+        text = frame.data.decode(errors="replace") if frame.is_text else frame.data
+        self._transcript.add(self.name, "received", text)
+
+    def wait_closed(self, until_s: float) -> Closed | None:
+        """Read on until the connection ends; None when it has not by `until_s`. Messages stay readable."""
+        while self.closed is None and self._read(until_s):
+            for event in self._protocol.events_received():
+                self._take(event)
+        return self.closed
+
+    def wait_pong(self, data: bytes, until_s: float) -> bool:
+        """Read on until a pong with this payload has come."""
+        while data not in self.pongs and self.closed is None and self._read(until_s):
+            for event in self._protocol.events_received():
+                self._take(event)
+        return data in self.pongs
+
+    def close(self) -> None:
+        """Close in order, without waiting for the answer, and forget the socket."""
+        if self.closed is None and self._protocol.state is State.OPEN:
+            self._protocol.send_close(1000)
+            self._flush()
+        self.abort()
+
+    def abort(self) -> None:
+        """Drop the TCP connection."""
+        self._sock.close()
+
+    def _take(self, event: object) -> None:
+        if not isinstance(event, WireFrame):
+            return
+        if event.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
+            if event.opcode is not Opcode.CONT:
+                self._is_text = event.opcode is Opcode.TEXT
+            self._parts.append(bytes(event.data))
+            if event.fin:
+                self._frames.append(Frame(b"".join(self._parts), is_text=self._is_text))
+                self._parts.clear()
+        elif event.opcode is Opcode.PONG:
+            self.pongs.append(bytes(event.data))
+
+    def _read(self, until_s: float) -> bool:
+        """Read once; False when the time is up or the connection has ended."""
+        remaining_s = until_s - time.monotonic()
+        if remaining_s <= 0 or self.closed is not None:
+            return False
+        try:
+            self._sock.settimeout(remaining_s)
+            data = self._sock.recv(READ_BYTES)
+        except TimeoutError:
+            return False
+        except OSError:
+            data = b""
+        if data:
+            self._protocol.receive_data(data)
+        else:
+            self._protocol.receive_eof()
+        self._flush()
+        self._note_end(is_eof=not data)
+        return True
+
+    def _note_end(self, *, is_eof: bool) -> None:
+        received = self._protocol.close_rcvd
+        if received is not None or is_eof:
+            self.closed = Closed(int(received.code) if received is not None else None)
+            self._transcript.add(self.name, "closed", str(self.closed))
+
+    def _flush(self) -> None:
+        for data in self._protocol.data_to_send():
+            if data:
+                self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._sock.settimeout(10.0)
+            self._sock.sendall(data)
+        except OSError:
+            # The other side has gone; what it said before is still to be read.
+            return

@@ -1,0 +1,1 @@
+"""Load scenarios: the room for them. `wireproof` has no load command yet."""
