@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import metadata
+from typing import Annotated
+
 import typer
 
 from conformance.cli import app as conformance_commands
 from reference_server.cli import app as server_commands
+
+USAGE_EXIT_CODE = 2
 
 app = typer.Typer(
     name="wireproof",
     help="Protocol conformance and load testing for Phoenix Channels servers.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=True,
 )
 app.add_typer(conformance_commands)
 app.add_typer(server_commands)
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        try:
+            typer.echo(f"wireproof {metadata.version('wireproof')}")
+        except metadata.PackageNotFoundError:
+            typer.echo("wireproof, not installed: running from a checkout")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Protocol conformance and load testing for Phoenix Channels servers."""
+
+
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; a usage error is one line on standard error and exit code 2."""
+    try:
+        code = app(prog_name="wireproof", standalone_mode=False)
+    except typer.TyperException as exc:
+        context = getattr(exc, "ctx", None)
+        command = context.command_path if context else "wireproof"
+        message = " ".join(exc.format_message().split())
+        if message:
+            typer.echo(f"{command}: {message} (see `{command} --help`)", err=True)
+        code = USAGE_EXIT_CODE
+    except typer.Abort:
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -105,6 +105,8 @@ def _target(
     overrides: dict[str, str | None], endpoint: Path | None, spec: Path | None, seed: int
 ) -> Iterator[dict[str, str | None]]:
     """Give the overrides of the endpoint file; start an own server where neither names a URL."""
+    if overrides["url"] == "":
+        raise ConfigurationFaulty("the URL is empty; leave it out to check an own reference server")
     if overrides["url"] or endpoint:
         yield overrides
         return

@@ -15,7 +15,7 @@ from conformance.faults import CannotTell, Violation
 from conformance.lab import Lab
 from conformance.peer import Answer, Peer
 from conformance.stage import Sent, Stage
-from specs.model import Event
+from specs.model import Event, Relay
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -64,18 +64,12 @@ def _judge_reply(stage: Stage, event: Event, answer: Answer) -> None:
         )
 
 
-def relayed_payload(stage: Stage, sent: Sent) -> dict[str, Any]:
-    """Return what must stand in a relayed push: what was sent, member for member."""
-    assert sent.event.relay is not None
-    return dict(sent.payload)
-
-
 def _demand_relay(stage: Stage, sent: Sent) -> bool:
     """Report a relay that does not come; tell whether any came."""
     is_seen = False
     if sent.event.relay is None:
         return is_seen
-    expected = relayed_payload(stage, sent)
+    expected = dict(sent.payload)
     for name, peer in stage.others(sent.by).items():
         found = peer.wait_event(
             stage.topic, sent.event.event, since=sent.marks[name], matches=lambda got: holds(got, expected)
@@ -89,13 +83,12 @@ def _demand_relay(stage: Stage, sent: Sent) -> bool:
             )
         else:
             is_seen = True
-            _judge_added(stage, sent, found.payload)
+            _judge_added(stage, sent, sent.event.relay, found.payload)
     return is_seen
 
 
-def _judge_added(stage: Stage, sent: Sent, payload: Mapping[str, Any]) -> None:
-    assert sent.event.relay is not None
-    for member, meaning in sent.event.relay.add.items():
+def _judge_added(stage: Stage, sent: Sent, relay: Relay, payload: Mapping[str, Any]) -> None:
+    for member, meaning in relay.add.items():
         value = {"$agent_id": stage.agents[sent.by].agent_id}[meaning]
         if payload.get(member) != value:
             stage.lab.report(
@@ -109,7 +102,8 @@ def _demand_broadcasts(stage: Stage, sent: Sent) -> bool:
     """Report a broadcast that does not come; tell whether any came."""
     is_seen = False
     for event in sent.event.broadcasts:
-        for name, peer in stage.peers.items():
+        hearers = stage.others(sent.by) if sent.event.sender_may_miss_broadcast else stage.peers
+        for name, peer in hearers.items():
             if peer.wait_event(stage.topic, event, since=sent.marks[name]) is not None:
                 is_seen = True
                 continue
@@ -230,16 +224,26 @@ def control_on_fresh_stage(stage: Stage, event: Event) -> None:
 
 
 def still_usable(stage: Stage, event: Event, by: str, requirement: str, expected: str) -> None:
-    """Demand that a valid push is accepted after a refused one: nothing has changed, and the topic is in use."""
+    """Demand that a valid push is accepted after a refused one: nothing has changed, and the topic is in use.
+
+    Whether a refused push spends its nonce is open, so that nonce and the one after it are tried.
+    """
     if stage.topic not in stage.peers[by].topics:
         raise Violation(requirement, f"{expected}: the topic can be joined again", "the join is refused")
+    has_nonce = event.nonce is not None and event.nonce.rule == "increasing"
+    stage.give_back_nonce(event)
     breaches = list(stage.lab.breaches)
-    try:
-        accepted(stage, stage.push(by, event, stage.valid(event, by)))
-        stage.lab.breaches[:] = breaches
-    except Violation as exc:
-        control_on_fresh_stage(stage, event)
-        stage.lab.report(requirement, f"{expected}: a valid one is accepted afterwards", exc.breach.observed)
+    observed = ""
+    for _ in range(2 if has_nonce else 1):
+        try:
+            accepted(stage, stage.push(by, event, stage.valid(event, by)))
+        except Violation as exc:
+            observed = exc.breach.observed
+        else:
+            stage.lab.breaches[:] = breaches
+            return
+    control_on_fresh_stage(stage, event)
+    stage.lab.report(requirement, f"{expected}: a valid one is accepted afterwards", observed)
 
 
 def joined(peer: Peer, topic: str, requirement: str, who: str) -> Answer:

@@ -17,6 +17,8 @@ class Breach:
     requirement: str
     expected: str
     observed: str
+    is_advice: bool = False
+    """Whether it is no more than advice, however binding the requirement is."""
 
 
 class Violation(Exception):

@@ -113,9 +113,9 @@ class Lab:
         )
 
     def advise(self, requirement: str, expected: str, observed: str) -> None:
-        """Record a breach and go on; each requirement once in an attempt."""
+        """Record advice and go on; each requirement once in an attempt."""
         if all(breach.requirement != requirement for breach in self.breaches):
-            self.breaches.append(Breach(requirement, expected, observed))
+            self.breaches.append(Breach(requirement, expected, observed, is_advice=True))
 
     def report(self, requirement: str, expected: str, observed: str) -> None:
         """Record a breach of an interpreted requirement and go on; end the case for a binding one."""

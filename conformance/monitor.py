@@ -15,6 +15,7 @@ from conformance.faults import Violation
 from specs import message as phx
 from specs.message import Frame, Message
 from specs.model import Api, Event, Topic
+from specs.schema_nodes import requirement_at
 from specs.serializer import V1, V2, MalformedFrame
 from specs.validation import Validator
 
@@ -176,13 +177,11 @@ class Monitor:
                 f"event {message.event!r} on {message.topic}",
             )
         elif event.direction == "out":
-            faults = self.validator(event).faults(message.payload)
-            if faults:
-                shown = "; ".join(f"{fault.pointer or '/'}: {fault.message}" for fault in faults[:3])
+            for fault in self.validator(event).faults(message.payload):
                 self.report(
-                    event.rules["payload"],
+                    requirement_at(event.payload, fault.pointer) or event.rules["payload"],
                     f"the content of {event.event} as documented",
-                    f"{shown}; in {message}",
+                    f"{fault.pointer or '/'}: {fault.message}; in {message}",
                 )
 
     def report(self, requirement: str, expected: str, observed: str) -> None:

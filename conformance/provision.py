@@ -24,6 +24,8 @@ from specs.session import Session
 
 VSN = "2.0.0"
 TOPIC = "control"
+MISTAKEN_S = 0.25
+"""How long to wait for the right reply once one with another ref has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class ControlProvisioner:
         self._transcript = Transcript()
         self._wire: Wire | None = None
         self._session = Session(SERIALIZERS[VSN])
+        self._is_misreferring = False
 
     def open(self) -> None:
         """Connect and join.
@@ -124,7 +127,10 @@ class ControlProvisioner:
         """Make an agent (`create_agent`)."""
         key = base64.b64encode(participant.keys.public_key).decode()
         made = self.request("create_agent", {**attributes, "public_key": key})
-        return Agent(participant, made["agent_id"], made["owner"], made["api_key"], made["session_token"])
+        names = ("agent_id", "owner", "api_key", "session_token")
+        if not all(isinstance(made.get(name), str) for name in names):
+            raise CannotProvision(f"the reply to create_agent lacks one of {', '.join(names)}")
+        return Agent(participant, *(made[name] for name in names))
 
     def create_resource(self, family: str, roles: Mapping[str, str], params: Mapping[str, Any]) -> str:
         """Make a resource (`create_resource`)."""
@@ -154,17 +160,34 @@ class ControlProvisioner:
             self._wire = None
 
     def _exchange(self, message: phx.Message) -> Mapping[str, Any] | None:
+        """Send a request and return the payload of its reply; None when none comes.
+
+        One request at a time is under way. Whether refs are echoed rightly is for the cases to judge, not a reason not to
+        run them: a reply with another ref is taken where none with the right one follows.
+        """
         if self._wire is None:
             return None
         until_s = Deadline(self._timeout_s).cap(self._timeout_s)
         self._wire.send(SERIALIZERS[VSN].encode_client(message))
+        mistaken: phx.Message | None = None
         while (frame := self._wire.receive(until_s)) is not None:
-            try:
-                received = SERIALIZERS[VSN].decode_server(frame)
-            except MalformedFrame as exc:
-                raise CannotTest(f"control socket {self._shown}: not a Phoenix frame: {exc}") from exc
-            # One request at a time is under way, so a reply on its topic answers it: whether refs are echoed rightly is for
-            # the cases to judge, not a reason not to run them.
-            if received.event == phx.PHX_REPLY and received.topic == message.topic:
-                return received.payload if isinstance(received.payload, Mapping) else None
-        return None
+            reply = self._reply_in(frame, message)
+            if reply is not None and (reply.ref == message.ref or self._is_misreferring):
+                return _object(reply.payload)
+            if reply is not None:
+                mistaken = reply
+                until_s = min(until_s, Deadline(MISTAKEN_S).cap(MISTAKEN_S))
+        self._is_misreferring = mistaken is not None
+        return None if mistaken is None else _object(mistaken.payload)
+
+    def _reply_in(self, frame: phx.Frame, message: phx.Message) -> phx.Message | None:
+        try:
+            received = SERIALIZERS[VSN].decode_server(frame)
+        except MalformedFrame as exc:
+            raise CannotTest(f"control socket {self._shown}: not a Phoenix frame: {exc}") from exc
+        return received if received.event == phx.PHX_REPLY and received.topic == message.topic else None
+
+
+def _object(payload: Any) -> Mapping[str, Any]:
+    is_reply = isinstance(payload, Mapping) and {"status", "response"} <= payload.keys()
+    return payload if is_reply else {"status": "malformed", "response": payload}

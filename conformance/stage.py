@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.faults import CannotProvision, CannotTell, Violation
+from conformance.faults import CannotProvision, CannotTell
 from conformance.lab import Lab
 from conformance.peer import Answer, Peer
 from conformance.provision import Agent
@@ -64,11 +64,8 @@ class Stage:
         )
         answer = peer.join(self.topic)
         if answer.kind != "ok":
-            raise Violation(
-                self.family.join.rules["join"],
-                f"{name} ({self.role_of(name)}) may join {self.family.pattern}",
-                str(answer),
-            )
+            # The join cases judge this; here it is only what the case needs.
+            raise CannotTell(f"{name} ({self.role_of(name)}) cannot join {self.topic}: {answer}")
         self.peers[connection or name] = peer
         return peer
 
@@ -113,6 +110,11 @@ class Stage:
             self._nonce += 1
             return {**payload, event.nonce.member: self._nonce}
         return payload
+
+    def give_back_nonce(self, event: Event) -> None:
+        """Let the next push take the nonce of one that was refused, which an endpoint need not have spent."""
+        if event.nonce and event.nonce.rule == "increasing":
+            self._nonce -= 1
 
     def skip_nonces(self, count: int) -> None:
         """Let the next nonce be higher by `count`."""

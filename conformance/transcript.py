@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Literal
+from urllib.parse import quote, quote_plus
 
 from reports.record import TranscriptEntry
 
@@ -22,8 +23,9 @@ class Transcript:
         self.entries: list[TranscriptEntry] = []
 
     def hide(self, *secrets: str) -> None:
-        """Keep these strings out of every entry that follows."""
-        self._secrets.update(secret for secret in secrets if secret)
+        """Keep these strings out of every entry that follows, also as they stand in a query."""
+        for secret in filter(None, secrets):
+            self._secrets |= {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
 
     def add(self, who: str, direction: Direction, what: str | bytes) -> None:
         """Record one thing that happened."""

@@ -41,7 +41,7 @@ class Judge:
         requirement = self.api.requirements[breach.requirement]
         if self.waiver(breach.requirement) is not None:
             return False
-        return self.is_strict or requirement.is_binding
+        return self.is_strict or (requirement.is_binding and not breach.is_advice)
 
     def waiver(self, requirement: str) -> str | None:
         """Return the reason of a waiver in force; None where there is none."""

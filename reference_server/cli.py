@@ -6,10 +6,9 @@ import asyncio
 import signal
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from typer.core import TyperCommand
 
 from reference_server.application import build_application
 from reference_server.redaction import credential_names, log_to_stderr
@@ -38,18 +37,7 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-class OneLineErrors(TyperCommand):
-    """A command whose usage errors are one line each, without a usage block or frame."""
-
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse the command line."""
-        try:
-            return super().make_context(*args, **kwargs)
-        except typer.TyperException as exc:
-            _refuse(exc.format_message())
-
-
-@app.command("serve", cls=OneLineErrors)
+@app.command("serve")
 def serve_command(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

@@ -38,7 +38,11 @@ _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 class MalformedQuery(ValueError):
-    """The query has a percent sign without two hex digits behind it, or is not UTF-8."""
+    """The query has a percent sign without two hex digits behind it."""
+
+
+class QueryNotUnicode(ValueError):
+    """What the query's percent signs stand for is not UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ def decide(request: Request, policy: Policy) -> Accept | Refuse:
     """Decide on a request.
 
     Source:
-        `phoenix-wire.md` HS-1 to HS-9.
+        `phoenix-wire.md` HS-1 to HS-9, section 17.
 
     """
     path, _, query_text = request.path.partition("?")
@@ -87,6 +91,9 @@ def decide(request: Request, policy: Policy) -> Accept | Refuse:
         query = parse_query(query_text)
     except MalformedQuery:
         return Refuse(400)
+    except QueryNotUnicode:
+        # As recorded from real Phoenix (`phoenix-wire.md` section 17).
+        return Refuse(500)
     if not _is_origin_allowed(request.headers, policy.origins):
         return Refuse(403)
     serializer = _serializer(query, policy.version)
@@ -107,7 +114,8 @@ def parse_query(text: str) -> Query:
     """Read a query; the last of several parameters of one name wins (HS-5).
 
     Raises:
-        MalformedQuery: If it is not valid percent-encoded UTF-8.
+        MalformedQuery: If a percent sign has no two hex digits behind it.
+        QueryNotUnicode: If it is not UTF-8.
 
     Example:
         >>> parse_query("vsn=1.0.0&vsn=2.0.0&api_key[]=x")
@@ -240,7 +248,7 @@ def _decoded(text: str) -> str:
     try:
         return unquote_to_bytes(text.replace("+", " ")).decode()
     except UnicodeDecodeError:
-        raise MalformedQuery("not UTF-8") from None
+        raise QueryNotUnicode("not UTF-8") from None
 
 
 def _tokens(values: Iterable[str]) -> set[str]:

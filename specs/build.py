@@ -148,6 +148,7 @@ def _event(row: Mapping[str, Any], rules: Mapping[str, str], document: Mapping[s
         errors=tuple(row.get("errors", ())),
         relay=Relay(relay["to"], relay.get("add", {})) if relay else None,
         broadcasts=tuple(row.get("broadcasts", ())),
+        sender_may_miss_broadcast=row.get("sender_may_miss_broadcast", False),
         next_state=row.get("next_state"),
         consumes=row.get("consumes", False),
         signatures=tuple(Signature(**signature) for signature in row.get("signatures", ())),

@@ -38,7 +38,11 @@ def _singletons(documents: Documents) -> Iterator[FaultTuple]:
         return
     protocols = list(_of_kind(documents, "protocol"))
     if len(protocols) != 1:
-        yield (protocols[-1][0], "", f"only one document of kind protocol is possible, found {len(protocols)}")
+        yield (
+            protocols[-1][0],
+            "",
+            f"only one document of kind protocol is possible, found {len(protocols)}",
+        )
     file, api = apis[0]
     sockets = {document["name"] for _, document in _of_kind(documents, "socket")}
     for index, name in enumerate(api["sockets"]):
@@ -137,25 +141,21 @@ def _rules(documents: Documents) -> Iterator[FaultTuple]:
     catalogue = {
         row["id"] for _, document in _of_kind(documents, "requirements") for row in document["requirements"]
     }
-    for file, document in (
-        *_of_kind(documents, "protocol"),
-        *_of_kind(documents, "socket"),
-        *_of_kind(documents, "topic"),
-    ):
-        for at, rules in _rule_maps(document):
-            for kind, requirement in rules.items():
-                if requirement not in catalogue:
-                    yield (file, f"{at}/{kind}", f"requirement {requirement!r} is not in the catalogue")
-    for file, document in _of_kind(documents, "topic"):
-        for at, requirement in _annotated(document, ""):
+    for file, document in documents.items():
+        named = [(f"{at}/{kind}", name) for at, rules in _rule_maps(document) for kind, name in rules.items()]
+        for at, requirement in (*named, *_annotated(document, "")):
             if requirement not in catalogue:
                 yield (file, at, f"requirement {requirement!r} is not in the catalogue")
-        if document["socket"] == "control":
-            continue
-        for index, row in enumerate(document.get("events", ())):
-            rules = {**document.get("rules", {}), **row.get("rules", {})}
-            for kind in sorted(_rule_kinds(row) - set(rules)):
-                yield (file, f"/events/{index}/rules", f"no requirement is named for {kind!r}")
+    for file, document in _of_kind(documents, "topic"):
+        if document["socket"] != "control":
+            yield from _missing_rules(file, document)
+
+
+def _missing_rules(file: str, document: Mapping[str, Any]) -> Iterator[FaultTuple]:
+    for index, row in enumerate(document.get("events", ())):
+        rules = {**document.get("rules", {}), **row.get("rules", {})}
+        for kind in sorted(_rule_kinds(row) - set(rules)):
+            yield (file, f"/events/{index}/rules", f"no requirement is named for {kind!r}")
 
 
 def _annotated(node: Any, at: str) -> Iterator[tuple[str, str]]:

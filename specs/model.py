@@ -130,6 +130,8 @@ class Event:
     errors: tuple[str, ...] = ()
     relay: Relay | None = None
     broadcasts: tuple[str, ...] = ()
+    sender_may_miss_broadcast: bool = False
+    """Whether the source leaves open that the sender gets the broadcasts, too."""
     next_state: str | None = None
     consumes: bool = False
     signatures: tuple[Signature, ...] = ()

@@ -101,6 +101,20 @@ def self_contained(root: Schema, node: Schema) -> dict[str, Any]:
     return {**node, "$defs": {**root.get("$defs", {}), **node.get("$defs", {})}}
 
 
+def requirement_at(root: Schema, pointer: str) -> str | None:
+    """Return the `x-requirement` that is nearest to a place in a value; None where the schema names none on the way."""
+    node, found = flattened(root, root, ""), None
+    for token in [*pointer.split("/")[1:], None]:
+        found = node.get("x-requirement", found)
+        if token is None:
+            break
+        below = node.get("properties", {}).get(token, node.get("items", True))
+        if not isinstance(below, Mapping):
+            break
+        node = flattened(root, below, pointer)
+    return found
+
+
 def types_of(node: Schema) -> list[str]:
     """List the types a flattened subschema allows; from its other keywords where it names none, [] where those say nothing."""
     named = node.get("type")

@@ -218,7 +218,7 @@ def v1_channel_end_ref(lab: Lab) -> None:
 # What the server sends by itself
 
 
-@phoenix_case("frames/push-carries-join-ref", "frames/push-has-null-ref")
+@phoenix_case("frames/push-carries-join-ref", "frames/push-carries-join-ref", "frames/push-has-null-ref")
 def push_carries_join_ref(lab: Lab) -> None:
     """What is pushed to one channel on its join carries the join_ref of that join."""
     rule = "frames/push-carries-join-ref"
@@ -256,7 +256,7 @@ def _demand_refs(message: Message, requirement: str, join_refs: list[Any]) -> No
         raise Violation(requirement, f"join_ref {shown} and a null ref", f"{message}")
 
 
-@phoenix_case("frames/broadcast-null-refs", "frames/push-has-null-ref")
+@phoenix_case("frames/broadcast-null-refs", "frames/broadcast-null-refs", "frames/push-has-null-ref")
 def broadcast_null_refs(lab: Lab) -> None:
     """A relayed event carries a null ref, and no other join_ref than null or that of the channel that gets it."""
     _demand_relay_refs(lab, "frames/broadcast-null-refs")

@@ -110,7 +110,11 @@ def other_path(lab: Lab) -> None:
 # Credentials
 
 
-@phoenix_case("handshake/bad-credential-refused", "handshake/credential-refusal-is-403")
+@phoenix_case(
+    "handshake/bad-credential-refused",
+    "handshake/bad-credential-refused",
+    "handshake/credential-refusal-is-403",
+)
 def bad_credential(lab: Lab) -> None:
     """A handshake with a wrong credential is answered with an error status."""
     valid = _valid(lab)
@@ -127,7 +131,11 @@ def bad_credential(lab: Lab) -> None:
             _refused_credential(lab, "handshake/bad-credential-refused", [*others, (name, other), _V2], what)
 
 
-@phoenix_case("handshake/missing-credential-refused", "handshake/credential-refusal-is-403")
+@phoenix_case(
+    "handshake/missing-credential-refused",
+    "handshake/missing-credential-refused",
+    "handshake/credential-refusal-is-403",
+)
 def missing_credential(lab: Lab) -> None:
     """A handshake without a credential is answered with an error status."""
     _valid(lab)

@@ -248,7 +248,11 @@ def _unmatched(lab: Lab, requirement: str, pushes: list[Message]) -> None:
 # What a channel may not understand
 
 
-@phoenix_case("malformed/unknown-event-contained", "malformed/unknown-event-refused")
+@phoenix_case(
+    "malformed/unknown-event-contained",
+    "malformed/unknown-event-contained",
+    "malformed/unknown-event-refused",
+)
 def unknown_event(lab: Lab) -> None:
     """An event that no document names ends at most the channel that it is sent to."""
     outcome = _send_unknown_event(conversation(lab), "malformed/unknown-event-contained")
@@ -303,7 +307,9 @@ def _pushes(talk: Conversation, event: Any, payload: Any) -> Compose:
     return compose
 
 
-@phoenix_case("malformed/error-leaves-unjoined")
+@phoenix_case(
+    "malformed/error-leaves-unjoined", "malformed/error-leaves-unjoined", "leaving/error-payload-object"
+)
 def error_leaves_unjoined(lab: Lab) -> None:
     """After a phx_error the topic is not joined, and can be joined again."""
     rule = "malformed/error-leaves-unjoined"

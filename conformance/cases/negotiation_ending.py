@@ -101,7 +101,7 @@ def outsider_hears_nothing(lab: Lab) -> None:
     done(stage, "provider", OFFER, amount="120")
     done(stage, "client", ACCEPT, amount="110")
     outsider.sync()
-    theirs.settle()
+    outsider.barrier(theirs.topic)
     heard = [m for m in outsider.inbox[since:] if m.topic == stage.topic and m.event != "phx_reply"]
     lab.demand(
         not heard, "negotiation/no-relay-to-outsider", "an outsider hears nothing of the session", heard

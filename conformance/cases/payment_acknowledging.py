@@ -56,6 +56,7 @@ def acknowledge_twice(lab: Lab) -> None:
     """A second acknowledgement of a proposal is refused and moves nothing."""
     ledger = Ledger.open(lab)
     first = ledger.transfer("a", "12.5")
+    ledger.stage.settle()
     again = ledger.stage.push("b", first.event, first.payload)
     ledger.stage.peers["b"].answer(again.message)
     ledger.stage.settle()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.acting import another_connection, done, must_refuse, reconnect, refuses, tried
 from conformance.faults import CannotTell
-from conformance.ledger import ACKNOWLEDGE, COMPLETE, PROPOSE, Ledger
+from conformance.ledger import ACKNOWLEDGE, COMPLETE, PROPOSE, Ledger, Proposal
 from conformance.written import case
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _replay(ledger: Ledger, proposal: Any, acknowledgement: Any, requirement: st
 
 
 def _demand_moved_once(ledger: Ledger, requirement: str, what: str) -> None:
-    ledger.balances = {"a": ledger.balances["a"] - 30, "b": ledger.balances["b"] + 30}
+    ledger.move(Proposal("a", "30", 1))
     ledger.demand_unmoved(requirement, what)
 
 
@@ -243,7 +243,7 @@ def outsider_hears_nothing(lab: Lab) -> None:
     done(ledger.stage, "b", "reject_transfer", reason="no")
     done(ledger.stage, "b", "dispute", reason="none", evidence={})
     outsider.sync()
-    theirs.stage.settle()
+    outsider.barrier(theirs.stage.topic)
     heard = [
         message
         for message in outsider.inbox[since:]

@@ -120,7 +120,11 @@ def _is_made_for_its_cast(family: Topic) -> bool:
     return family.socket == _AGENT and family.fixture.create == "resource" and is_restricted(family)
 
 
-@phoenix_case("sockets/disconnect-closes-all-of-agent", "sockets/disconnect-spares-others")
+@phoenix_case(
+    "sockets/disconnect-closes-all-of-agent",
+    "sockets/disconnect-closes-all-of-agent",
+    "sockets/disconnect-spares-others",
+)
 def disconnect_closes_all(lab: Lab) -> None:
     """A disconnect closes every connection of the agent, with and without a joined channel."""
     rule = "sockets/disconnect-closes-all-of-agent"
@@ -181,7 +185,11 @@ def user_credentials(lab: Lab) -> None:
     _connects(lab, "sockets/user-credentials-connect", _USER, params, "an agent with agent_id and token")
 
 
-@phoenix_case("sockets/user-foreign-token-refused", "handshake/credential-refusal-is-403")
+@phoenix_case(
+    "sockets/user-foreign-token-refused",
+    "sockets/user-foreign-token-refused",
+    "handshake/credential-refusal-is-403",
+)
 def user_foreign_token(lab: Lab) -> None:
     """The token of another agent is refused on the user socket."""
     one, other = lab.agent("one"), lab.agent("other")
@@ -195,7 +203,7 @@ def user_foreign_token(lab: Lab) -> None:
     )
 
 
-@phoenix_case("sockets/user-needs-both", "handshake/credential-refusal-is-403")
+@phoenix_case("sockets/user-needs-both", "sockets/user-needs-both", "handshake/credential-refusal-is-403")
 def user_needs_both(lab: Lab) -> None:
     """A connection to the user socket without agent_id or without token is refused."""
     agent = lab.agent("agent")

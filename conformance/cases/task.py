@@ -163,27 +163,34 @@ def refusal_without_effect(lab: Lab) -> None:
         ("complete", {}),
         ("cancel", {}),
     )
-    for name, payload in malformed:
-        event = stage.event(name)
-        sent = stage.push(stage.sender_of(event), event, payload)
-        answer = stage.peers[sent.by].answer(sent.message)
-        if answer.kind in {"ok", "silence"}:
-            lab.report("task/malformed-payload-refused", f"{name} with {payload} is refused", str(answer))
-            raise CannotTell(f"{name} with {payload} is not refused, so no refusal can be observed")
-        stage.settle()
-        for other, peer in stage.peers.items():
-            for message in peer.inbox[sent.marks[other] :]:
-                lab.demand(
-                    message.event not in _caused(event),
-                    requirement,
-                    f"a refused {name} does not reach {other}",
-                    message,
-                )
+    answers = [_refuses_malformed(stage, name, payload) for name, payload in malformed]
+    is_told = all(answers)
     for name in ("input_stream", "progress"):
         answer = push_sample(stage, name)
-        lab.demand(
-            answer.kind in {"ok", "silence"}, requirement, f"{name} is accepted after the refusals", answer
-        )
+        is_taken = answer.kind in {"ok", "silence"}
+        if not is_taken and not all(told):
+            raise CannotTell(f"what was not answered may have been accepted; then {name}: {answer}")
+        lab.demand(is_taken, requirement, f"{name} is accepted after the refusals", answer)
+
+
+def _refuses_malformed(stage: Stage, name: str, payload: dict[str, Any]) -> bool:
+    """Push what is malformed, demand that it reaches nobody, and tell whether the refusal was told."""
+    lab, event = stage.lab, stage.event(name)
+    sent = stage.push(stage.sender_of(event), event, payload)
+    answer = stage.peers[sent.by].answer(sent.message)
+    stage.settle()
+    traces = [
+        (other, message)
+        for other, peer in stage.peers.items()
+        for message in peer.inbox[sent.marks[other] :]
+        if message.event in _caused(event)
+    ]
+    if answer.kind == "ok" or (answer.kind == "silence" and traces):
+        lab.report("task/malformed-payload-refused", f"{name} with {payload} is refused", str(answer))
+        raise CannotTell(f"{name} with {payload} is not refused, so no refusal can be observed")
+    for other, message in traces:
+        lab.demand(False, "task/refusal-has-no-effect", f"a refused {name} does not reach {other}", message)
+    return answer.kind != "silence"
 
 
 @case(

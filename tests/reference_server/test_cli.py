@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT_S = 30.0
-COMMAND = [sys.executable, "-c", "from reference_server.cli import app; app()"]
+COMMAND = [sys.executable, "-m", "wireproof", "serve"]
 READY = re.compile(r"wireproof serve: listening on ws://127\.0\.0\.1:([0-9]+)\n")
 TOKEN = "operator-token-in-the-environment"
 

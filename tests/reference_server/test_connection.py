@@ -12,6 +12,7 @@ from reference_server.connection import Backend, Connection
 from reference_server.outcome import Broadcast, Channel, Identity, Outcome, Push
 from reference_server.versions import PhoenixVersion
 from specs.message import Frame
+from specs.loader import load
 from specs.model import Api, Fixture, Join, Socket, Topic
 from specs.serializer import SERIALIZERS
 
@@ -27,7 +28,7 @@ SOCKET = Socket(
 JOIN = Join((), {}, {}, (), {})
 FIXTURE = Fixture("nothing", {}, {}, None, {}, {})
 ROOM = Topic("room", "room:{id}", "agent", 1, "", "", {}, {}, "open", FIXTURE, JOIN, False, {}, {})
-API = Api("test", "1", "", "", {"agent": SOCKET}, {"room": ROOM}, {})
+API = Api("test", "1", "", "", load().protocol, {"agent": SOCKET}, {"room": ROOM}, {})
 
 
 class Script:

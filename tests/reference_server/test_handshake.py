@@ -12,6 +12,7 @@ from reference_server.handshake import (
     Accept,
     MalformedQuery,
     Policy,
+    QueryNotUnicode,
     Refuse,
     decide,
     is_origin_allowed,
@@ -128,12 +129,20 @@ def test_other_methods_are_400_with_empty_body(ask: Any, method: str) -> None:
     assert ask(method=method) == Refuse(400, "")
 
 
-@pytest.mark.parametrize("query", ["api_key=%ff", "api_key=%", "api_key=%4", "%zz=1", "x=%c3%28"])
+@pytest.mark.parametrize("query", ["api_key=%", "api_key=%4", "%zz=1"])
 def test_malformed_query_is_400(ask: Any, query: str) -> None:
-    """A query that is not percent-encoded UTF-8 is refused before anything else (HS-5, HS-7)."""
+    """A query whose percent signs have no hex digits is refused before anything else (HS-5, HS-7)."""
     with pytest.raises(MalformedQuery):
         parse_query(query)
     assert ask(f"/socket/websocket?{query}", Origin="http://evil.test") == Refuse(400, "")
+
+
+@pytest.mark.parametrize("query", ["api_key=%ff", "x=%c3%28", "%ff=1"])
+def test_query_that_is_not_utf8_is_500(ask: Any, query: str) -> None:
+    """A query that is not UTF-8 is refused before anything else, as recorded (section 17)."""
+    with pytest.raises(QueryNotUnicode):
+        parse_query(query)
+    assert ask(f"/socket/websocket?{query}", Origin="http://evil.test") == Refuse(500, "")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from reference_server.server import Server, Settings, run, serve
 from reference_server.transport import Limits, WebSocketTransport, encode_frame
 from reference_server.versions import PhoenixVersion
 from specs.message import Frame
+from specs.loader import load
 from specs.model import Api, Fixture, Join, Socket, Topic
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ ROOM = Topic(
     {},
     {},
 )
-API = Api("test", "1", "", "", {"agent": AGENT}, {"room": ROOM}, {})
+API = Api("test", "1", "", "", load().protocol, {"agent": AGENT}, {"room": ROOM}, {})
 TEXT, BINARY, CONT, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 BEAT = b'[null,"1","phoenix","heartbeat",{}]'
 
