@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test check check-static format clients clean
+.PHONY: demo test check format clients clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
@@ -15,9 +15,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev clients
 	$(BIN)/pytest -n 2
 
-check: $(VENV)/.installed-dev test check-static
-
-check-static: $(VENV)/.installed-dev
+check: $(VENV)/.installed-dev test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

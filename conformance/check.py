@@ -24,7 +24,7 @@ from reports.record import CaseResult, Run, RunFooter, RunHeader, Verdict, tally
 from reports.run_folder import RunFolder
 from specs.model import Api
 
-PACKAGES = ("websockets", "pynacl", "hypothesis", "jsonschema-rs", "msgspec", "pydantic")
+PACKAGES = ("websockets", "pynacl", "jsonschema-rs", "msgspec", "pydantic")
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,6 @@ class Profile(Section):
     """What the protocol leaves open and this deployment has chosen."""
 
     name: str = "default"
-    phoenix_version: str | None = None
     paths: dict[str, str] = Field(default_factory=dict)
     """Request path by socket name, where it is not the first of the socket's document."""
     params: dict[str, str] = Field(default_factory=dict)

@@ -38,7 +38,9 @@ def accepted(stage: Stage, sent: Sent, *, exactly_once: bool = False) -> Answer:
     """
     event, rules = sent.event, sent.event.rules
     answer = stage.peers[sent.by].answer(sent.message)
-    if answer.kind not in {"ok", "silence"}:
+    if answer.kind not in {"ok", "silence"} and not (
+        answer.kind == "closed-channel" and _is_last(stage, event)
+    ):
         raise Violation(
             rules["accepted"], f"{event.event} by {stage.role_of(sent.by)} is accepted", str(answer)
         )
@@ -52,9 +54,14 @@ def accepted(stage: Stage, sent: Sent, *, exactly_once: bool = False) -> Answer:
     return answer
 
 
+def _is_last(stage: Stage, event: Event) -> bool:
+    """Tell whether a server may stop the channel behind an event (L-6), since nothing more can follow it."""
+    return event.next_state is not None and stage.family.states[event.next_state].terminal
+
+
 def _judge_reply(stage: Stage, event: Event, answer: Answer) -> None:
-    if answer.kind == "silence":
-        stage.lab.advise(event.rules["reply"], f"a reply to {event.event}", "no reply")
+    if answer.kind != "ok":
+        stage.lab.advise(event.rules["reply"], f"a reply to {event.event}", str(answer))
         return
     faults = stage.lab.bench.validator(event.reply).faults(answer.response)
     if faults:

@@ -101,6 +101,9 @@ def _names_in_topic(file: str, document: Mapping[str, Any]) -> Iterator[FaultTup
         if role not in roles:
             yield (file, f"/fixture/cast/{name}", f"no role is named {role!r}")
     events = {row["event"] for row in document.get("events", ())}
+    if document.get("presence"):
+        for name in sorted({"presence_state", "presence_diff"} - events):
+            yield (file, "/presence", f"presence is on, but no event is named {name!r}")
     for name, state in states.items():
         yield from _steps(file, f"/states/{name}/reach", state.get("reach", ()), document, events)
     for index, row in enumerate(document.get("events", ())):

@@ -108,7 +108,9 @@ def search(lab: Lab, peer: Peer, capability: str, filters: Mapping[str, Any]) ->
     """
     for form in _forms(filters):
         answer = peer.request(topic_of(lab), "discover", {"capability": capability, "filters": form})
-        if answer.kind != "error":
+        if answer.kind == "crash":
+            peer.join(topic_of(lab))
+        elif answer.kind != "error":
             break
     if answer.kind == "silence":
         raise CannotTell("discover is not answered, so nothing is known of what it finds")
@@ -124,11 +126,11 @@ def search(lab: Lab, peer: Peer, capability: str, filters: Mapping[str, Any]) ->
 
 
 def _forms(filters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield filters with the price as text and, for a server that takes numbers only, as a number."""
-    yield dict(filters)
+    """Yield filters with the price as a number and, for a server that takes text only, as text: the page has no type."""
     if "max_price" in filters:
         price = float(filters["max_price"])
         yield {**filters, "max_price": int(price) if price.is_integer() else price}
+    yield dict(filters)
 
 
 def judge_search(

@@ -199,7 +199,11 @@ def same_topic_on_two_connections(lab: Lab) -> None:
     talk = conversation(lab)
     rule = "joining/same-topic-on-two-connections"
     second = talk.connect(talk.by, f"{talk.by} second")
-    demand_joined(lab, second, send_join(second, talk.topic), rule, "a join on a second connection")
+    answer = prompt_answer(second, send_join(second, talk.topic))
+    if answer.kind == "error":
+        # An application may let an agent join a topic once; that two agents share it has been seen by now.
+        raise CannotTell(f"the second join of {talk.by} is refused: {answer}")
+    lab.demand(answer.kind == "ok", rule, "a join on a second connection is answered ok", answer)
     for peer in (talk.peer, second, talk.peer):
         talk.demand_taken(rule, "on each of two connections", peer)
         lab.demand(not closes(peer, talk.topic), rule, "no channel is closed", closes(peer, talk.topic))

@@ -166,21 +166,21 @@ def proposal_moves_nothing(lab: Lab) -> None:
     ledger.demand_unmoved("payment/propose-moves-nothing", "while a proposal is pending")
 
 
-@case("payment/negative-amount", "payment/amount-positive")
+@case("payment/negative-amount", "payment/amount-not-negative")
 def negative_amount(lab: Lab) -> None:
     """A transfer of a negative amount, which would take money from the other party, is refused."""
     ledger = Ledger.open(lab)
     for amount in ("-1", "-0.00000001", -1):
         refuses(
             ledger.stage,
-            "payment/amount-positive",
+            "payment/amount-not-negative",
             f"the amount {amount!r}",
             "a",
             PROPOSE,
             may_crash=True,
             amount=amount,
         )
-    ledger.demand_unmoved("payment/amount-positive", "after refused negative transfers")
+    ledger.demand_unmoved("payment/amount-not-negative", "after refused negative transfers")
 
 
 @case("payment/zero-amount", "payment/amount-positive")

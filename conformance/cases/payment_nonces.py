@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from conformance.lab import Lab
     from conformance.stage import Stage
 
+NOT_ABOVE = "payment/nonce-increasing"
 _NO_NONCES: tuple[Any, ...] = (None, True, False, [], {}, "")
 
 
@@ -106,10 +107,10 @@ def nonce_below_executed(lab: Lab) -> None:
     ledger.judge(ledger.transfer("a", "12.5"), rule, "after two transfers of 12.5")
 
 
-@case("payment/nonce-below-pending", "payment/nonce-increasing")
+@case("payment/nonce-below-pending", "payment/nonce-above-pending")
 def nonce_below_pending(lab: Lab) -> None:
     """A nonce at or below one that is pending is refused, used or not."""
-    ledger, rule = Ledger.open(lab), "payment/nonce-increasing"
+    ledger, rule = Ledger.open(lab), "payment/nonce-above-pending"
     ledger.stage.skip_nonces(9)
     pending = ledger.propose("a", "12.5")
     for nonce in (pending.nonce, pending.nonce - 1, 1):
@@ -151,7 +152,7 @@ def replayed_transfer(lab: Lab) -> None:
     ledger = Ledger.open(lab)
     proposal = done(ledger.stage, "a", PROPOSE, amount="30")
     acknowledgement = done(ledger.stage, "b", ACKNOWLEDGE, amount="30", nonce=proposal.payload["nonce"])
-    _replay(ledger, proposal.payload, acknowledgement.payload, "payment/nonce-executed-once")
+    _replay(ledger, proposal.payload, acknowledgement.payload, "payment/nonce-executed-once", NOT_ABOVE)
     _demand_moved_once(ledger, "payment/nonce-executed-once", "after a replay of the whole transfer")
 
 
@@ -189,11 +190,13 @@ def replay_over_parallel_connection(lab: Lab) -> None:
     _demand_moved_once(ledger, rule, "after a replay over parallel connections")
 
 
-def _replay(ledger: Ledger, proposal: Any, acknowledgement: Any, requirement: str) -> None:
-    """Send both again; neither may be accepted."""
+def _replay(
+    ledger: Ledger, proposal: Any, acknowledgement: Any, requirement: str, of_proposal: str = ""
+) -> None:
+    """Send both again: the proposal is refused for its nonce, and the acknowledgement executes nothing."""
     stage = ledger.stage
     again = stage.push("a", stage.event(PROPOSE), proposal)
-    must_refuse(stage, again, requirement, "the nonce of an executed transfer")
+    must_refuse(stage, again, of_proposal or requirement, "the nonce of an executed transfer")
     since = stage.peers["a"].mark()
     once_more = stage.push("b", stage.event(ACKNOWLEDGE), acknowledgement)
     stage.peers["b"].answer(once_more.message)

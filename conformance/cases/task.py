@@ -168,7 +168,7 @@ def refusal_without_effect(lab: Lab) -> None:
     for name in ("input_stream", "progress"):
         answer = push_sample(stage, name)
         is_taken = answer.kind in {"ok", "silence"}
-        if not is_taken and not all(told):
+        if not is_taken and not is_told:
             raise CannotTell(f"what was not answered may have been accepted; then {name}: {answer}")
         lab.demand(is_taken, requirement, f"{name} is accepted after the refusals", answer)
 
@@ -235,7 +235,7 @@ def completed_once(lab: Lab) -> None:
     first = stage.push("provider", event, {"result": RESULT})
     accepted(stage, first)
     newer = lab.connect(stage.agents["provider"], name="provider-2")
-    again = [stage.push("provider", event, {"result": result}) for result in (RESULT, "another")]
+    again = [stage.push("provider", event, {"result": result}) for result in (RESULT, {"text": "another"})]
     for sent in again:
         stage.peers["provider"].answer(sent.message)
     if newer.join(stage.topic).kind == "ok":
@@ -249,8 +249,8 @@ def completed_at_once(lab: Lab) -> None:
     stage = Stage.build(lab, "task")
     stage.enter("provider", connection="provider-2")
     event = stage.event("complete")
-    first = stage.push("provider", event, {"result": "from the first"})
-    second = stage.push("provider-2", event, {"result": "from the second"})
+    first = stage.push("provider", event, {"result": {"text": "from the first"}})
+    second = stage.push("provider-2", event, {"result": {"text": "from the second"}})
     for sent in (first, second):
         stage.peers[sent.by].answer(sent.message)
     _demand_one_completion(lab, stage, first.marks)

@@ -26,6 +26,7 @@ def derived_cases(api: Api) -> list[Case]:
 def _of_topic(topic: Topic, api: Api) -> Iterator[Case]:
     yield from joins.cases(topic)
     for event in topic.inbound():
-        for source in (acceptance, payloads, roles, states, nonces):
+        yield from acceptance.cases(topic, event, api.requirements)
+        for source in (payloads, roles, states, nonces):
             yield from source.cases(topic, event)
         yield from signatures.cases(topic, event, api.requirements)

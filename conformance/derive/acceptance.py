@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from conformance.case import Case
 from conformance.expectations import accepted, control, control_on_fresh_stage, refused
-from conformance.faults import CannotTell
+from conformance.faults import CannotTell, Violation
 from conformance.lab import Lab
 from conformance.stage import Stage
-from specs.model import Event, Topic
+from specs.model import Event, Requirement, Topic
 
 
-def cases(topic: Topic, event: Event) -> Iterator[Case]:
+def cases(topic: Topic, event: Event, requirements: Mapping[str, Requirement]) -> Iterator[Case]:
     """Return the positive cases of an event: minimal and full payload, each role, and the state that it leads to."""
     rules = [event.rules["accepted"], event.rules["reply"]]
     rules += [event.rules["relay"]] if event.relay else []
@@ -29,12 +29,13 @@ def cases(topic: Topic, event: Event) -> Iterator[Case]:
     senders = [name for name, role in topic.fixture.cast.items() if role in event.roles]
     if not event.setup and len(senders) > 1:
         for name in senders:
+            may_send = _sender_rule(topic, event, name, requirements)
             yield Case(
                 f"{topic.name}/{event.event}/accepts/from-{name}",
                 topic.name,
-                tuple(dict.fromkeys(rules)),
+                tuple(dict.fromkeys([may_send, *rules])),
                 f"{event.event} is accepted from {name}",
-                partial(_accepts, topic=topic, event=event, which="minimal", by=name),
+                partial(_accepts_from, topic=topic, event=event, by=name, requirement=may_send),
             )
     if event.next_state and topic.states[event.next_state].terminal:
         yield Case(
@@ -46,11 +47,28 @@ def cases(topic: Topic, event: Event) -> Iterator[Case]:
         )
 
 
-def _accepts(lab: Lab, topic: Topic, event: Event, which: str, by: str | None = None) -> None:
+def _sender_rule(topic: Topic, event: Event, name: str, requirements: Mapping[str, Requirement]) -> str:
+    """Return what a refusal of a sender breaks: that a second role may send at all is for the rule about roles to say."""
+    is_first = topic.fixture.cast[name] == event.roles[0]
+    role = event.rules["role"]
+    return event.rules["accepted"] if is_first or requirements[role].excluded else role
+
+
+def _accepts(lab: Lab, topic: Topic, event: Event, which: str) -> None:
     stage = Stage.build(lab, topic.name)
     stage.perform(event.setup)
-    sender = by or stage.sender_of(event)
+    sender = stage.sender_of(event)
     accepted(stage, stage.push(sender, event, stage.valid(event, sender, which)), exactly_once=True)
+
+
+def _accepts_from(lab: Lab, topic: Topic, event: Event, by: str, requirement: str) -> None:
+    stage = Stage.build(lab, topic.name)
+    try:
+        accepted(stage, stage.push(by, event, stage.valid(event, by)), exactly_once=True)
+    except Violation as exc:
+        if exc.breach.requirement != event.rules["accepted"]:
+            raise
+        raise Violation(requirement, exc.breach.expected, exc.breach.observed) from exc
 
 
 def _moves(lab: Lab, topic: Topic, event: Event) -> None:

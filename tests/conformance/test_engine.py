@@ -1,0 +1,162 @@
+"""Running cases: whatever a case raises becomes the right kind of verdict, and a failure is confirmed."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from conformance.case import Case
+from conformance.endpoint import Endpoint
+from conformance.engine import admit, reach, run_cases
+from conformance.faults import CannotProvision, CannotTell, CannotTest, Violation
+from conformance.lab import Lab
+from conformance.verdicts import Judge
+from reports.record import CaseResult, Verdict
+from specs.model import Api
+
+BINDING, ADVICE = "task/stream-relayed", "task/events-answered"
+
+Run = Callable[[Lab], None]
+
+
+@pytest.fixture
+def result_of(bench_at: Any, api: Api) -> Callable[[Run], CaseResult]:
+    """Run one case and give its result."""
+
+    def run(body: Run) -> CaseResult:
+        bench = bench_at()
+        case = Case("task/some", "task", (BINDING,), "Something.", body)
+        (result,) = run_cases(bench, Judge(api, bench.endpoint.profile, is_strict=False), [case])
+        return result
+
+    return run
+
+
+def raising(*exceptions: Exception | None) -> Run:
+    """Return a case that raises one exception after the other in its attempts."""
+    turns: Iterator[Exception | None] = iter(exceptions)
+
+    def run(_lab: Lab) -> None:
+        exception = next(turns)
+        if exception is not None:
+            raise exception
+
+    return run
+
+
+def test_a_failure_is_seen_twice_before_it_is_reported(result_of: Any) -> None:
+    """The same breach on fresh fixtures confirms the first."""
+    result = result_of(raising(Violation(BINDING, "a", "b"), Violation(BINDING, "a", "c")))
+    assert (result.verdict, result.attempts) == (Verdict.FAIL, 2)
+    assert [finding.observed for finding in result.findings] == ["b"]
+
+
+@pytest.mark.parametrize("second", [None, CannotTell("gone"), CannotProvision("used up"), ValueError("ours")])
+def test_a_failure_that_is_not_seen_again_is_flaky(result_of: Any, second: Exception | None) -> None:
+    """Whatever else the second attempt comes to, it confirms nothing, and it is no pass."""
+    result = result_of(raising(Violation(BINDING, "a", "b"), second))
+    assert result.verdict is Verdict.FLAKY
+
+
+@pytest.mark.parametrize(
+    ("exception", "verdict"),
+    [
+        (CannotTell("who knows"), Verdict.INCONCLUSIVE),
+        (CannotProvision("nothing left"), Verdict.NOT_RUN),
+        (ZeroDivisionError("of ours"), Verdict.ERROR),
+        (AssertionError("of ours"), Verdict.ERROR),
+        (RecursionError("of ours"), Verdict.ERROR),
+    ],
+)
+def test_blame_is_typed(result_of: Any, exception: Exception, verdict: Verdict) -> None:
+    """Our own faults are errors and nobody's are inconclusive; none is tried again, and each has its reason."""
+    result = result_of(raising(exception))
+    assert (result.verdict, result.attempts in {0, 1}) == (verdict, True)
+    assert str(exception) in (result.reason or "")
+
+
+def test_what_was_only_advised_is_an_advisory(result_of: Any) -> None:
+    """Advice alone neither fails a case nor makes it run again."""
+    result = result_of(lambda lab: lab.advise(ADVICE, "a reply", "none"))
+    assert (result.verdict, result.attempts) == (Verdict.ADVISORY, 1)
+
+
+def test_a_report_of_a_binding_breach_ends_the_case(result_of: Any) -> None:
+    """Nothing of the case runs after a binding breach; it goes on after advice."""
+    seen: list[str] = []
+
+    def run(lab: Lab) -> None:
+        lab.report(ADVICE, "a", "b")
+        seen.append("after advice")
+        lab.report(BINDING, "a", "b")
+        seen.append("after a breach")
+
+    assert result_of(run).verdict is Verdict.FAIL
+    assert seen == ["after advice"] * 2
+
+
+def test_attempts_have_fixtures_of_their_own(result_of: Any) -> None:
+    """The second attempt has other agents and names than the first."""
+    made: list[str] = []
+
+    def run(lab: Lab) -> None:
+        made.extend([lab.agent("alice").agent_id, lab.agent("alice").agent_id, lab.unique("x")])
+        raise Violation(BINDING, "a", "b")
+
+    result_of(run)
+    assert len(set(made)) == len(made) == 6
+
+
+def test_an_endpoint_that_is_gone_ends_the_run(result_of: Any) -> None:
+    """What cannot be tested at all is no verdict about a case."""
+    with pytest.raises(CannotTest):
+        result_of(raising(CannotTest("gone")))
+
+
+def test_an_interruption_is_not_swallowed(result_of: Any) -> None:
+    """Ctrl-C in a case reaches whoever runs the cases."""
+
+    def run(_lab: Lab) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        result_of(run)
+
+
+def test_results_come_as_cases_end(bench_at: Any, api: Api) -> None:
+    """Each result is there before the next case begins, in the order of the cases."""
+    begun: list[str] = []
+
+    def noting(name: str) -> Case:
+        return Case(name, "task", (BINDING,), "Something.", lambda _lab: begun.append(name))
+
+    cases = [noting(name) for name in ("b", "a", "c")]
+    bench = bench_at()
+    for result in run_cases(bench, Judge(api, bench.endpoint.profile, is_strict=False), cases):
+        assert begun[-1] == result.case
+    assert begun == ["b", "a", "c"]
+
+
+def test_an_endpoint_where_nobody_listens_cannot_be_tested(api: Api) -> None:
+    """The reason names the URL, and there is no verdict."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
+    with pytest.raises(CannotTest, match=url):
+        reach(Endpoint(url=url), api)
+
+
+def test_an_endpoint_that_lets_an_agent_in_and_answers_is_admitted(scripted: Any, bench_at: Any) -> None:
+    """The controls before a run pass where a heartbeat is answered."""
+    admit(bench_at(scripted().url))
+
+
+def test_a_listener_that_never_answers_cannot_be_tested(bench_at: Any) -> None:
+    """An open port is no endpoint."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        pytest.raises(CannotTest, match="no answer"),
+    ):
+        admit(bench_at(f"ws://127.0.0.1:{listener.getsockname()[1]}", connect_s=0.3))

@@ -1,0 +1,108 @@
+"""Honest servers that use the freedom that the source leaves them are accused of nothing; so is every Phoenix version.
+
+Where a way shows on some topics only, or replies are left out and each is waited for, a part of the cases is run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SERVE = Path(__file__).parents[1] / "innocent_servers" / "serve.py"
+
+SHORT_S = 0.2
+PART = (
+    *("task/join/*", "task/input_stream/*", "task/complete/*", "task/ending/*", "task/refusals/*"),
+    *("negotiation/offer/refuses/payload/*", "negotiation/accept/*", "messages"),
+)
+WHOLE: tuple[str, ...] = ()
+RELAYING = ("broadcast/*", "joining/*", "leaving/*", "ordering/*", "task", "negotiation", "payment")
+PRESENCE = ("presence/*", "joining/*", "broadcast/*", "discovery")
+UNANSWERED = {"task/events-answered", "negotiation/events-answered"}
+
+Check = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def check(wireproof: Any, start_server: Any, tmp_path: Path) -> Check:
+    """Check a server and give the JSON summary; it is conformant, and nothing is red."""
+
+    def run(
+        *options: str, command: list[str] | None = None, reply_s: float = 2.0, include: Any = ()
+    ) -> dict[str, Any]:
+        server = start_server(*options, command=command)
+        endpoint = tmp_path / "endpoint.toml"
+        endpoint.write_text(
+            f'url = "{server.url}"\n[profile.timeouts]\nreply_s = {reply_s}\n', encoding="utf-8"
+        )
+        done = wireproof(
+            *("check", "--endpoint", str(endpoint), "--seed", "11", "--json"),
+            *(argument for glob in include for argument in ("--include", glob)),
+            WIREPROOF_CONTROL_TOKEN=server.token,
+        )
+        assert done.stderr == ""
+        summary: dict[str, Any] = json.loads(done.stdout)
+        assert summary["findings"] == []
+        assert (done.returncode, summary["exit_code"]) == (0, 0)
+        assert summary["counts"]["pass"] > 0
+        return summary
+
+    return run
+
+
+def advised(summary: dict[str, Any]) -> set[str]:
+    return {finding["requirement"] for finding in summary["advisories"]}
+
+
+@pytest.mark.parametrize("version", ["1.6", "1.7", "1.8", "main"])
+def test_every_phoenix_version_is_conformant_without_advice(check: Check, version: str) -> None:
+    """What differs between Phoenix versions is accepted in the form of each."""
+    summary = check("--phoenix-version", version)
+    assert advised(summary) == set()
+    assert summary["counts"]["pass"] >= 300
+
+
+@pytest.mark.parametrize(
+    ("name", "include", "advice"),
+    [
+        ("crashes-on-malformed-payload", WHOLE, set()),
+        ("echoes-to-sender", RELAYING, set()),
+        ("adds-members-to-relays", RELAYING, set()),
+        (
+            "uses-other-reasons",
+            WHOLE,
+            {"task/closed-reason", "signatures/refusal-reason", "messages/unknown-id-reason"},
+        ),
+        ("pushes-extra-events", WHOLE, {"frames/known-event"}),
+        ("sends-presence-state-first", PRESENCE, set()),
+        ("reorders-json-keys", WHOLE, set()),
+    ],
+)
+def test_a_server_that_uses_its_freedom_is_not_accused(
+    check: Check, name: str, include: tuple[str, ...], advice: set[str]
+) -> None:
+    """Nothing is red, and exactly the requirements that are open to interpretation are advised."""
+    assert advised(check(command=[str(SERVE), name], include=include)) == advice
+
+
+def test_a_slow_server_is_not_accused(check: Check) -> None:
+    """Frames that leave 20 ms later change no verdict."""
+    topics = ("joining/*", "ordering/*", "discovery")
+    assert advised(check(command=[str(SERVE), "answers-slowly"], include=topics)) == set()
+
+
+def test_a_server_that_refuses_in_silence_is_advised_only(check: Check) -> None:
+    """A refusal may be no reply and no effect; that replies and reasons are missing is advice."""
+    summary = check(command=[str(SERVE), "refuses-in-silence"], reply_s=SHORT_S, include=PART)
+    expected = UNANSWERED | {"messages/events-answered", "messages/unknown-id-refused", "task/closed-reason"}
+    assert advised(summary) == expected
+
+
+def test_a_server_that_shows_acceptance_by_effect_alone_is_advised_only(check: Check) -> None:
+    """An accepted event with a relay or a broadcast needs no reply."""
+    summary = check(command=[str(SERVE), "replies-nothing-to-ok-events"], reply_s=SHORT_S, include=PART)
+    assert advised(summary) == UNANSWERED

@@ -1,0 +1,58 @@
+"""No credential of a run reaches its folder or what it prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+from rich.console import Console
+
+from conformance.catalogue import all_cases, select
+from conformance.check import Plan, run_check
+from conformance.endpoint import read_endpoint
+from conformance.provision import Agent, ControlProvisioner
+from reports.run_folder import RunFolder
+from reports.terminal import render_summary
+from specs.model import Api
+
+SERVE = Path(__file__).parents[1] / "innocent_servers" / "serve.py"
+
+
+@pytest.fixture
+def given_out(monkeypatch: pytest.MonkeyPatch) -> list[Agent]:
+    """Every agent that is provisioned."""
+    agents: list[Agent] = []
+    honest = ControlProvisioner.create_agent
+
+    def create_agent(self: ControlProvisioner, *arguments: Any) -> Agent:
+        agents.append(honest(self, *arguments))
+        return agents[-1]
+
+    monkeypatch.setattr(ControlProvisioner, "create_agent", create_agent)
+    return agents
+
+
+def test_no_credential_is_recorded_or_printed(
+    api: Api, start_server: Any, given_out: list[Agent], tmp_path: Path
+) -> None:
+    """Transcripts of findings hold URLs, frames and replies, but no key and no token, plain or percent-encoded."""
+    server = start_server(command=[str(SERVE), "pushes-extra-events"])
+    endpoint = read_endpoint(None, {"url": server.url, "control_token": server.token})
+    cases = select(all_cases(api), ["sockets/*", "handshake/*", "frames/*", "task/join*", "messages"], [])
+    # With every advisory a failure, transcripts of all kinds of cases are recorded.
+    run = run_check(Plan(api, endpoint, cases, 5, is_strict=True), RunFolder(tmp_path / "run"), quiet=True)
+    console = Console(record=True, width=200, file=(tmp_path / "printed").open("w"))
+    render_summary(run, console)
+    console.file.close()
+    findings = [finding for case in run.cases for finding in case.findings]
+    assert any(entry.direction == "opened" for finding in findings for entry in finding.transcript)
+    secrets = {server.token} | {key for agent in given_out for key in (agent.api_key, agent.session_token)}
+    assert len(secrets) > 20
+    texts = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"run.jsonl", "junit.xml", "printed"} <= texts.keys()
+    for name, text in texts.items():
+        assert "[REDACTED]" in text or name == "printed"
+        shown = [secret for secret in secrets if secret in text or quote_plus(secret) in text]
+        assert shown == [], name

@@ -1,0 +1,212 @@
+"""Honest servers that use the freedom that the source leaves them, as processes: `python serve.py NAME [options of serve]`.
+
+Each name is a claim about what the server does differently from the reference server, and may do. The control socket, which
+is no part of the protocol, stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import wireproof
+from reference_server.application import Application
+from reference_server.broker import Broker
+from reference_server.connection import Connection
+from reference_server.outcome import Outcome, Push
+from specs.message import Frame
+from specs.serializer import V1, V2
+
+DELAY_S = 0.02
+
+
+def refuses_in_silence() -> None:
+    """A refused event is not answered at all."""
+    _on_reply(lambda _message, _connection, outcome: outcome.status == "ok")
+
+
+def crashes_on_malformed_payload() -> None:
+    """The channel crashes where no clause of it matches the event or its payload (M-6, M-7)."""
+
+    def crash(_channel: Any, _event: str, outcome: Outcome) -> Outcome:
+        if outcome.status == "error" and outcome.response["reason"] in {"invalid_payload", "unknown_event"}:
+            raise RuntimeError("no function clause matches")
+        return outcome
+
+    _on_outcome(crash)
+
+
+def echoes_to_sender() -> None:
+    """What is relayed goes to its sender, too."""
+    _on_broadcast(lambda broadcast: replace(broadcast, exclude=None))
+
+
+def adds_members_to_relays() -> None:
+    """A relayed payload has members that the sender did not write."""
+
+    def add(broadcast: Any) -> Any:
+        if broadcast.exclude is None:
+            return broadcast
+        return replace(broadcast, payload={**broadcast.payload, "relayed_at": "2026-11-22T10:00:00Z"})
+
+    _on_broadcast(add)
+
+
+def uses_other_reasons() -> None:
+    """Refusals have reasons in words of their own, and every response has members of its own."""
+
+    def reword(_channel: Any, _event: str, outcome: Outcome) -> Outcome:
+        return _reworded(outcome)
+
+    _on_outcome(reword)
+    honest = Application.join
+
+    def join(self: Application, channel: Any, payload: Any) -> Outcome:
+        outcome = honest(self, channel, payload)
+        return outcome if _is_control(channel) else _reworded(outcome)
+
+    Application.join = join  # type: ignore[method-assign]
+
+
+def answers_slowly() -> None:
+    """Whatever is sent to a client leaves 20 ms later, in the same order."""
+    honest = Connection.__init__
+
+    def init(self: Connection, backend: Any, identity: Any, serializer: Any, send: Any, close: Any) -> None:
+        if identity.socket.name != "control":
+            send, close = _later(send), _later(close)
+        honest(self, backend, identity, serializer, send, close)
+
+    Connection.__init__ = init  # type: ignore[method-assign]
+
+
+def pushes_extra_events() -> None:
+    """Every third accepted event is followed by an event that the documents do not have."""
+    numbers = count(1)
+
+    def push(_channel: Any, _event: str, outcome: Outcome) -> Outcome:
+        if outcome.status != "ok" or next(numbers) % 3:
+            return outcome
+        return replace(outcome, pushes=(*outcome.pushes, Push("server_notice", {"text": "thank you"})))
+
+    _on_outcome(push)
+
+
+def sends_presence_state_first() -> None:
+    """A newcomer gets the snapshot before the diff about itself."""
+    honest = Connection._after_join
+
+    def after_join(self: Connection, channel: Any, outcome: Outcome) -> None:
+        membership = self._memberships.get(channel.topic)
+        if membership is not None:
+            self._push_all(membership, outcome)
+        honest(self, channel, replace(outcome, pushes=()))
+
+    Connection._after_join = after_join  # type: ignore[method-assign]
+
+
+def reorders_json_keys() -> None:
+    """The members of every object stand in the opposite order."""
+    for serializer in (V1, V2):
+        _reorder(serializer)
+
+
+def replies_nothing_to_ok_events() -> None:
+    """An accepted event that has a relay or a broadcast shows by that alone."""
+
+    def is_answered(message: Any, connection: Connection, outcome: Outcome) -> bool:
+        family = connection._family(message.topic)
+        event = None if family is None else family.events.get(message.event)
+        return outcome.status != "ok" or event is None or not (event.relay or event.broadcasts)
+
+    _on_reply(is_answered)
+
+
+def _is_control(channel: Any) -> bool:
+    return bool(channel.identity.socket.name == "control")
+
+
+def _reworded(outcome: Outcome) -> Outcome:
+    if not isinstance(outcome.response, dict):
+        return outcome
+    response = {**outcome.response, "request_id": "r-1"}
+    if outcome.status == "error":
+        response["reason"] = f"sorry: {outcome.response['reason'].replace('_', ' ')}"
+    return replace(outcome, response=response)
+
+
+def _later(call: Callable[[Any], None]) -> Callable[[Any], None]:
+    def schedule(argument: Any) -> None:
+        # Timers of one loop with growing times fire in order.
+        asyncio.get_running_loop().call_later(DELAY_S, call, argument)
+
+    return schedule
+
+
+def _reorder(serializer: Any) -> None:
+    honest = serializer.encode_server
+
+    def encode(self: Any, message: Any) -> Frame:
+        frame = honest(self, message)
+        if not frame.is_text:
+            return Frame(*frame)
+        value = json.loads(frame.data, object_pairs_hook=lambda pairs: dict(reversed(pairs)))
+        return Frame(json.dumps(value).encode(), is_text=True)
+
+    serializer.encode_server = encode
+
+
+def _on_outcome(change: Callable[[Any, str, Outcome], Outcome]) -> None:
+    honest = Application.handle
+
+    def handle(self: Application, channel: Any, event: str, payload: Any) -> Outcome:
+        outcome = honest(self, channel, event, payload)
+        return outcome if _is_control(channel) else change(channel, event, outcome)
+
+    Application.handle = handle  # type: ignore[method-assign]
+
+
+def _on_reply(is_answered: Callable[[Any, Connection, Outcome], bool]) -> None:
+    honest = Connection._reply_of_channel
+
+    def reply(self: Connection, message: Any, membership: Any, outcome: Outcome) -> None:
+        if _is_control(membership.channel) or is_answered(message, self, outcome):
+            honest(self, message, membership, outcome)
+
+    Connection._reply_of_channel = reply  # type: ignore[method-assign]
+
+
+def _on_broadcast(change: Callable[[Any], Any]) -> None:
+    honest = Broker.broadcast
+
+    def broadcast(self: Broker, broadcast: Any) -> None:
+        honest(self, change(broadcast))
+
+    Broker.broadcast = broadcast  # type: ignore[method-assign]
+
+
+WAYS = {
+    way.__name__.replace("_", "-"): way
+    for way in (
+        refuses_in_silence,
+        crashes_on_malformed_payload,
+        echoes_to_sender,
+        adds_members_to_relays,
+        uses_other_reasons,
+        answers_slowly,
+        pushes_extra_events,
+        sends_presence_state_first,
+        reorders_json_keys,
+        replies_nothing_to_ok_events,
+    )
+}
+
+if __name__ == "__main__":
+    WAYS[sys.argv[1]]()
+    sys.argv[1:] = ["serve", *sys.argv[2:]]
+    wireproof.main()
