@@ -35,7 +35,7 @@ class Posted:
 def post(lab: Lab, to: Agent, text: str = "hello") -> Posted:
     """Send a message to an agent in the name of another one."""
     content = {
-        "from_agent_id": lab.unique("sender"),
+        "from_agent_id": lab.agent("sender").agent_id,
         "type": "notice",
         "payload": {
             "text": text,

@@ -37,7 +37,7 @@ def cases(topic: Topic) -> Iterator[Case]:
         yield Case(
             f"{topic.name}/join/refuses/unknown",
             topic.name,
-            (outsider,),
+            (topic.join.rules.get("unknown", outsider),),
             f"{topic.pattern} with an unknown id cannot be joined",
             partial(_refuses_unknown, topic=topic),
         )
@@ -84,4 +84,5 @@ def _refuses_outsider(lab: Lab, topic: Topic) -> None:
 def _refuses_unknown(lab: Lab, topic: Topic) -> None:
     stage = Stage.build(lab, topic.name)
     member = next(iter(stage.peers.values()))
-    join_refused(member, topic.topic_of(lab.unique("unknown")), topic.join.rules["outsider"], "anyone")
+    rule = topic.join.rules.get("unknown", topic.join.rules["outsider"])
+    join_refused(member, topic.topic_of(lab.unique("unknown")), rule, "anyone")

@@ -14,6 +14,7 @@ from conformance.lab import Lab
 from conformance.stage import Stage
 from specs.model import Event, Signature, Topic
 from specs.participants import derive_participant
+from specs.schema_nodes import requirement_at
 from specs.signing import decode_signature, malleable_twin
 
 
@@ -138,7 +139,7 @@ def cases(topic: Topic, event: Event, requirements: Collection[str]) -> Iterator
             if len(topic.fixture.cast) < 2 and kind == "other-party":
                 continue
             slug = kind if len(event.signatures) == 1 else f"{kind}@{rule.member}"
-            covered = _covered(event, kind, requirements)
+            covered = _covered(event, rule, kind, requirements)
             yield Case(
                 f"{topic.name}/{event.event}/refuses/signature/{slug}",
                 topic.name,
@@ -148,8 +149,13 @@ def cases(topic: Topic, event: Event, requirements: Collection[str]) -> Iterator
             )
 
 
-def _covered(event: Event, kind: str, requirements: Collection[str]) -> tuple[str, ...]:
-    own, general = event.rules["signature"], _KIND_RULES.get(kind)
+def _covered(event: Event, rule: Signature, kind: str, requirements: Collection[str]) -> tuple[str, ...]:
+    """Return what a kind of forgery covers: first the requirement that an acceptance breaks, then the general one."""
+    own = event.rules["signature"]
+    if kind in {"missing", "empty"}:
+        # That there is a signature may be another requirement than that it fits.
+        own = requirement_at(event.payload, f"/{rule.member}") or own
+    general = _KIND_RULES.get(kind)
     if general is None or general not in requirements:
         return (own,)
     return (general,) if kind in _OPEN_KINDS else (own, general)

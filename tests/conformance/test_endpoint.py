@@ -17,7 +17,6 @@ url = "wss://market.example/api"
 
 [profile]
 name = "staging"
-phoenix_version = "1.7"
 paths = { agent = "/agents/websocket" }
 params = { api_key = "apikey" }
 
@@ -127,5 +126,5 @@ def test_a_waiver_is_in_force_through_its_last_day() -> None:
     """The day that is named is the last one; without one there is no end."""
     today = datetime.now(UTC).date()
     assert Waiver(reason="known").is_in_force()
-    assert Waiver(reason="known", until=today + timedelta(days=1)).is_in_force()
+    assert Waiver(reason="known", until=today).is_in_force()
     assert not Waiver(reason="known", until=today - timedelta(days=1)).is_in_force()

@@ -82,7 +82,7 @@ def test_a_refusal_of_a_valid_event_is_a_violation(staged: Staged, react: Any, a
 
 @pytest.mark.parametrize(
     "reaction",
-    [{"relays": 0}, {"relays": 1, "altered": {"chunk": "another"}}, {"relays": 1, "altered": {"seq": True}}],
+    [{"relays": 0}, {"relays": 1, "altered": {"chunk": "another"}}, {"relays": 1, "altered": {"seq": False}}],
 )
 def test_an_acceptance_without_the_relay_of_what_was_sent_is_a_violation(
     staged: Staged, react: Any, reaction: Any

@@ -11,8 +11,8 @@ from reference_server.broker import Broker
 from reference_server.connection import Backend, Connection
 from reference_server.outcome import Broadcast, Channel, Identity, Outcome, Push
 from reference_server.versions import PhoenixVersion
-from specs.message import Frame
 from specs.loader import load
+from specs.message import Frame
 from specs.model import Api, Fixture, Join, Socket, Topic
 from specs.serializer import SERIALIZERS
 

@@ -21,8 +21,8 @@ from reference_server.redaction import CredentialFilter
 from reference_server.server import Server, Settings, run, serve
 from reference_server.transport import Limits, WebSocketTransport, encode_frame
 from reference_server.versions import PhoenixVersion
-from specs.message import Frame
 from specs.loader import load
+from specs.message import Frame
 from specs.model import Api, Fixture, Join, Socket, Topic
 
 if TYPE_CHECKING:
