@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import random
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +26,7 @@ from conformance.endpoint import read_endpoint
 from conformance.faults import CannotTest, ConfigurationFaulty
 from conformance.own_server import own_server
 from reports.exit_codes import ExitCode
+from reports.record import Run
 from reports.run_folder import RunFolder, RunFolderError, default_path
 from reports.summary_json import summary
 from reports.terminal import render_summary
@@ -90,14 +94,36 @@ def check(
                 folder.path.name,
             )
             run = run_check(plan, folder, quiet=as_json)
-    if as_json:
-        typer.echo(json.dumps(summary(run), indent=2))
-    else:
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-        console = Console()
-        render_summary(run, console)
-        console.print(Text(f"Run folder: {folder.path}"), soft_wrap=True)
+    with whole_output(run.footer.exit_code):
+        _show(run, folder.path, as_json=as_json)
     raise typer.Exit(run.footer.exit_code)
+
+
+def _show(run: Run, folder: Path, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(summary(run), indent=2), flush=True)  # noqa: T201 - what the user asked for
+        return
+    console = Console()
+    render_summary(run, console)
+    console.print(Text(f"Run folder: {folder}"), soft_wrap=True)
+    sys.stdout.flush()
+
+
+@contextmanager
+def whole_output(code: int) -> Iterator[None]:
+    """Write a report; a reader that has gone changes nothing of the result, any other failure is said in one line."""
+    if sys.stdout is None:
+        sys.stdout = io.StringIO()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    except OSError as exc:
+        # Nothing more can be written there, not even by the interpreter when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(exc, BrokenPipeError):
+            typer.echo(f"wireproof: the report cannot be written: {exc.strerror}", err=True)
+        raise typer.Exit(code) from exc
 
 
 @contextmanager
@@ -124,15 +150,20 @@ def list_(
     with one_line_errors():
         api = load(spec)
         cases = select(all_cases(api), include or [], exclude or [])
+    with whole_output(ExitCode.CONFORMANT):
+        _show_list(api, cases, whole=not (include or exclude), as_json=as_json)
+
+
+def _show_list(api: Api, cases: list[Case], *, whole: bool, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(_listing(api, cases), indent=2))
+        print(json.dumps(_listing(api, cases), indent=2), flush=True)  # noqa: T201 - what the user asked for
         return
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     console = Console()
-    _print_requirements(console, api, cases, whole=not (include or exclude))
+    _print_requirements(console, api, cases, whole=whole)
     console.print(Text(f"\n{len(cases)} cases:"))
     for case in cases:
         console.print(Text(f"  {case.id}", style="bold"), Text(f"  {case.title}"), soft_wrap=True)
+    sys.stdout.flush()
 
 
 def _listing(api: Api, cases: list[Case]) -> dict[str, object]:
@@ -174,7 +205,8 @@ def _print_requirements(console: Console, api: Api, cases: list[Case], *, whole:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn every expected failure into one line on standard error and its exit code."""
+    """Turn every expected failure into one line on standard error and its exit code; SIGTERM ends a run like Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except DocumentsInvalid as exc:

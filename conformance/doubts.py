@@ -22,6 +22,15 @@ class Doubts:
     missing_effects: dict[tuple[str, str], int] = field(default_factory=dict)
     """How often in a row an effect (family, event) has been waited for in vain."""
 
+    told: set[tuple[str, str]] = field(default_factory=set)
+    """Advice (requirement, subject) that a case of the run has given already."""
+
+    def is_new(self, requirement: str, subject: str) -> bool:
+        """Tell whether no case has given this advice before, and remember it."""
+        is_new = (requirement, subject) not in self.told
+        self.told.add((requirement, subject))
+        return is_new
+
     def keeps_failing(self, family: str, event: str) -> bool:
         """Tell whether the control of an event has failed in two cases in a row."""
         return self.failed_controls.get((family, event), 0) >= FAILURES_IN_A_ROW

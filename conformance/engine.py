@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from conformance.case import Case
 from conformance.endpoint import Endpoint
-from conformance.faults import Breach, CannotProvision, CannotTell, CannotTest, Violation
+from conformance.faults import CannotProvision, CannotTell, CannotTest, Violation
 from conformance.lab import Bench, Lab
 from conformance.verdicts import Attempt, Judge
-from conformance.wire import Deadline, HandshakeRefused, Unreachable, open_tcp
+from conformance.wire import HandshakeRefused, Unreachable, open_tcp
 from reports.record import CaseResult, Verdict
 from specs.model import Api
 
@@ -52,12 +52,18 @@ def admit(bench: Bench) -> None:
         try:
             wire = lab.open(url, "control")
         except HandshakeRefused as exc:
-            raise CannotTest(f"{shown}: the credentials of a fresh agent are refused ({exc})") from exc
+            is_refusal = exc.status in {401, 403}
+            why = "the credentials of a fresh agent are refused" if is_refusal else "no WebSocket is there"
+            raise CannotTest(f"{shown}: {why} ({exc})") from exc
         except Unreachable as exc:
             raise CannotTest(f"{shown}: {exc}") from exc
-        answer = lab.peer(wire, socket=socket.name).sync()
-        if answer.kind in {"silence", "disconnected"}:
-            raise CannotTest(f"{shown}: a heartbeat on a fresh connection is not answered: {answer}")
+        peer = lab.peer(wire, socket=socket.name)
+        # A server that answers anything at all can be judged, be it only for what it does not answer.
+        if peer.sync().kind == "silence":
+            peer.join(lab.unique("anything"))
+        if not peer.inbox:
+            end = f" ({wire.closed})" if wire.closed else ""
+            raise CannotTest(f"{shown}: neither a heartbeat nor a join is answered{end}")
     except CannotProvision as exc:
         raise CannotTest(f"no agent can be provisioned: {exc}") from exc
     except Violation:
@@ -105,6 +111,3 @@ def _carry_out(lab: Lab, run: Callable[[Lab], None]) -> tuple[Verdict | None, st
     except Exception as exc:  # noqa: BLE001 - our own fault must not be taken for the endpoint's
         return Verdict.ERROR, f"{type(exc).__name__}: {exc}"
     return None, None
-
-
-__all__ = ["ATTEMPTS", "Breach", "Deadline", "admit", "reach", "run_cases", "run_once"]

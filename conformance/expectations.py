@@ -12,9 +12,9 @@ from typing import Any
 
 from conformance.equality import holds
 from conformance.faults import CannotTell, Violation
-from conformance.lab import Lab
 from conformance.peer import Answer, Peer
 from conformance.stage import Sent, Stage
+from specs.message import Message
 from specs.model import Event, Relay
 
 Change = Callable[[dict[str, Any]], Any]
@@ -37,21 +37,32 @@ def accepted(stage: Stage, sent: Sent, *, exactly_once: bool = False) -> Answer:
 
     """
     event, rules = sent.event, sent.event.rules
-    answer = stage.peers[sent.by].answer(sent.message)
+    peer = stage.peers[sent.by]
+    answer = peer.answer(sent.message, expecting=f"reply to {event.event}")
     if answer.kind not in {"ok", "silence"} and not (
         answer.kind == "closed-channel" and _is_last(stage, event)
     ):
+        _demand_effectless(stage, sent, answer)
         raise Violation(
             rules["accepted"], f"{event.event} by {stage.role_of(sent.by)} is accepted", str(answer)
         )
-    _judge_reply(stage, event, answer)
     has_effect = _demand_relay(stage, sent) | _demand_broadcasts(stage, sent)
     if exactly_once:
         stage.settle()
         _demand_once(stage, sent)
+    answer = peer.late_answer(sent.message, answer)
+    _judge_reply(stage, event, answer)
     if answer.kind == "silence" and not has_effect:
         raise CannotTell(f"{event.event} has neither a reply nor an effect that can be observed")
     return answer
+
+
+def _demand_effectless(stage: Stage, sent: Sent, answer: Answer) -> None:
+    """Report an event that is refused and yet has its effect."""
+    if answer.kind == "error":
+        stage.settle()
+        rule = sent.event.rules.get("refusal", sent.event.rules["accepted"])
+        _demand_no_trace(stage, sent, rule, f"{sent.event.event}, answered with an error, has no effect")
 
 
 def _is_last(stage: Stage, event: Event) -> bool:
@@ -61,7 +72,8 @@ def _is_last(stage: Stage, event: Event) -> bool:
 
 def _judge_reply(stage: Stage, event: Event, answer: Answer) -> None:
     if answer.kind != "ok":
-        stage.lab.advise(event.rules["reply"], f"a reply to {event.event}", str(answer))
+        subject = f"{stage.family.name}/{event.event}"
+        stage.lab.mention(event.rules["reply"], subject, f"a reply to {event.event}", str(answer))
         return
     faults = stage.lab.bench.validator(event.reply).faults(answer.response)
     if faults:
@@ -83,6 +95,7 @@ def _demand_relay(stage: Stage, sent: Sent) -> bool:
         )
         if found is None:
             others = peer.seen(stage.topic, sent.event.event, sent.marks[name])
+            _judge_resigned(stage, sent, others)
             stage.lab.report(
                 sent.event.rules["relay"],
                 f"{name} receives {sent.event.event} with the payload that was sent",
@@ -92,6 +105,13 @@ def _demand_relay(stage: Stage, sent: Sent) -> bool:
             is_seen = True
             _judge_added(stage, sent, sent.event.relay, found.payload)
     return is_seen
+
+
+def _judge_resigned(stage: Stage, sent: Sent, relayed: list[Message]) -> None:
+    """Report a signed event that is relayed so that its signature no longer fits."""
+    rule = sent.event.rules.get("relayed_signature")
+    if rule and relayed:
+        stage.lab.report(rule, f"{sent.event.event} is relayed as it was signed", f"{relayed[0]}")
 
 
 def _judge_added(stage: Stage, sent: Sent, relay: Relay, payload: Mapping[str, Any]) -> None:
@@ -153,23 +173,26 @@ def refused(stage: Stage, sent: Sent, requirement: str, what: str, *, may_crash:
     """
     lab, peer = stage.lab, stage.peers[sent.by]
     expected = f"{sent.event.event} with {what} is refused"
-    answer = peer.answer(sent.message)
+    answer = peer.answer(sent.message, expecting="refusal")
+    if answer.kind != "disconnected":
+        stage.settle()
+        answer = peer.late_answer(sent.message, answer)
     if answer.kind in {"ok", "disconnected"}:
         lab.report(requirement, expected, str(answer))
-    elif answer.kind == "error":
-        _judge_reason(lab, sent.event, answer)
     elif answer.kind != "crash" or not may_crash:
-        lab.advise(sent.event.rules["reply"], f"an error reply: {expected}", str(answer))
-    if answer.kind == "disconnected":
-        return
-    stage.settle()
-    _demand_no_trace(stage, sent, requirement, expected)
+        _judge_refusal(stage, sent.event, answer)
+    if answer.kind != "disconnected":
+        _demand_no_trace(stage, sent, requirement, expected)
 
 
-def _judge_reason(lab: Lab, event: Event, answer: Answer) -> None:
-    response = answer.response
-    if not isinstance(response, Mapping) or not isinstance(response.get("reason"), str):
-        lab.advise(event.rules["reply"], "an error reply with a string reason", str(answer))
+def _judge_refusal(stage: Stage, event: Event, answer: Answer) -> None:
+    """Give advice about the form of a refusal."""
+    response, subject = answer.response, f"{stage.family.name}/{event.event}"
+    if answer.kind != "error":
+        stage.lab.mention(event.rules["reply"], f"{subject} refused", "an error reply", str(answer))
+    elif not isinstance(response, Mapping) or not isinstance(response.get("reason"), str):
+        expected = "an error reply with a string reason"
+        stage.lab.mention(event.rules["reply"], f"{subject} reason", expected, str(answer))
 
 
 def _demand_no_trace(stage: Stage, sent: Sent, requirement: str, expected: str) -> None:
@@ -216,6 +239,8 @@ def control(stage: Stage, event: Event, by: str) -> None:
     breaches = list(stage.lab.breaches)
     try:
         accepted(stage, stage.push(by, event, stage.valid(event, by)))
+        # What is still on its way because of the twin must not be taken for a trace of what follows.
+        stage.settle()
     except Violation as exc:
         doubts.note_control(*names, was_accepted=False)
         raise CannotTell(f"the valid twin of {event.event} is not accepted: {exc}") from exc

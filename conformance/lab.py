@@ -107,7 +107,9 @@ class Lab:
     def peer(self, wire: Wire, *, socket: str = "agent", vsn: str | None = "2.0.0") -> Peer:
         """Put the Phoenix session and the monitor on an open connection."""
         serializer = SERIALIZERS[vsn or "1.0.0"]
-        monitor = Monitor(self.api, socket, serializer, self.advise, self.bench.validators)
+        monitor = Monitor(
+            self.api, socket, serializer, self.advise, self.bench.validators, doubts=self.bench.doubts
+        )
         return Peer(
             wire, serializer, monitor, reply_s=self.reply_s, deadline=self.deadline, doubts=self.bench.doubts
         )
@@ -116,6 +118,11 @@ class Lab:
         """Record advice and go on; each requirement once in an attempt."""
         if all(breach.requirement != requirement for breach in self.breaches):
             self.breaches.append(Breach(requirement, expected, observed, is_advice=True))
+
+    def mention(self, requirement: str, subject: str, expected: str, observed: str) -> None:
+        """Record advice that would be the same in many cases: once a run for each subject."""
+        if self.bench.doubts.is_new(requirement, subject):
+            self.advise(requirement, expected, observed)
 
     def report(self, requirement: str, expected: str, observed: str) -> None:
         """Record a breach of an interpreted requirement and go on; end the case for a binding one."""

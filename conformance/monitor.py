@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from conformance.doubts import Doubts
 from conformance.equality import same
 from conformance.faults import Violation
 from specs import message as phx
@@ -44,6 +45,7 @@ class Monitor:
     sent: list[Sent] = field(default_factory=list)
     join_refs: dict[str, list[Any]] = field(default_factory=dict)
     """Every join_ref under which a topic was joined on this connection, as sent and as Phoenix completes it."""
+    doubts: Doubts = field(default_factory=Doubts)
     repeated_answers: int = 0
     """Replies to pushes that had been answered already."""
 
@@ -171,11 +173,13 @@ class Monitor:
     def _judge_content(self, message: Message, family: Topic) -> None:
         event = family.outbound().get(message.event)
         if event is None:
-            self.advise(
-                "frames/known-event",
-                f"only documented events of {family.pattern}",
-                f"event {message.event!r} on {message.topic}",
-            )
+            subject = f"{family.name}/{message.event}"
+            if self.doubts.is_new("frames/known-event", subject):
+                self.advise(
+                    "frames/known-event",
+                    f"only documented events of {family.pattern}",
+                    f"event {message.event!r} on {message.topic}",
+                )
         elif event.direction == "out":
             for fault in self.validator(event).faults(message.payload):
                 self.report(

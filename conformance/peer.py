@@ -122,15 +122,20 @@ class Peer:
         """Send an event and wait for the answer."""
         return self.answer(self.push(topic, event, payload))
 
-    def answer(self, pushed: Message, wait_s: float | None = None) -> Answer:
+    def answer(self, pushed: Message, wait_s: float | None = None, *, expecting: str | None = None) -> Answer:
         """Wait for what answers a push: a reply with its ref, or the end of its channel or connection.
+
+        Where `expecting` names a kind of answer that has stayed out several times in a run, it is waited for less long;
+        `late_answer` then tells whether it came after all.
 
         Raises:
             Violation: If instead an earlier push was answered once more (a wrong ref).
 
         """
         repeated = self.monitor.repeated_answers
-        until_s = self.deadline.cap(self.reply_s if wait_s is None else wait_s)
+        usual_s = self.reply_s if wait_s is None else wait_s
+        kind = None if expecting is None else (self.monitor.family_of(str(pushed.topic)), expecting)
+        until_s = self.deadline.cap(usual_s if kind is None else self._doubts.patience_s(*kind, usual_s))
         start = self._sent_at[id(pushed)]
         found = self._answer_in(pushed, start)
         while found is None and self._pump(until_s):
@@ -138,6 +143,8 @@ class Peer:
             if self.monitor.repeated_answers > repeated:
                 # Somebody else's push was answered twice: ours may have been meant, and then nothing more will come.
                 until_s = min(until_s, self.deadline.cap(self._doubts.patience_s("", "answer", MISTAKEN_S)))
+        if kind is not None:
+            self._doubts.note_effect(*kind, has_come=found is not None)
         if found is not None:
             return found
         if self.wire.closed is not None:
@@ -150,6 +157,12 @@ class Peer:
                 "an earlier push was answered a second time, and this one not at all",
             )
         return Answer("silence")
+
+    def late_answer(self, pushed: Message, answer: Answer) -> Answer:
+        """Return the answer to a push that was silent for a while, if it has arrived since."""
+        if answer.kind != "silence":
+            return answer
+        return self._answer_in(pushed, self._sent_at[id(pushed)]) or answer
 
     def _answer_in(self, pushed: Message, start: int) -> Answer | None:
         for message in self.inbox[start:]:

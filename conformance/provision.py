@@ -120,8 +120,12 @@ class ControlProvisioner:
             )
             raise CannotTest(f"control socket {self._shown}: {why}") from exc
         answer = self._exchange(self._session.join(TOPIC, {}))
-        if answer is None or answer["status"] != "ok":
-            raise CannotTest(f"control socket {self._shown}: joining {TOPIC!r} is refused: {answer}")
+        if answer is None:
+            raise CannotTest(f"control socket {self._shown}: the join of {TOPIC!r} is not answered")
+        if answer["status"] != "ok":
+            raise CannotTest(
+                f"control socket {self._shown}: the join of {TOPIC!r} is refused: {answer['response']}"
+            )
 
     def create_agent(self, participant: Participant, attributes: Mapping[str, Any]) -> Agent:
         """Make an agent (`create_agent`)."""

@@ -36,8 +36,8 @@ class DocumentFault:
     message: str
 
     def __str__(self) -> str:
-        """Return `file#pointer: message`."""
-        return f"{self.file}#{self.pointer}: {self.message}"
+        """Return `file#pointer: message`, or `file: message` for the whole document."""
+        return f"{self.file}{'#' if self.pointer else ''}{self.pointer}: {self.message}"
 
 
 class DocumentsInvalid(ValueError):

@@ -64,7 +64,9 @@ def stats_are_counts(lab: Lab) -> None:
         raise CannotTell(f"no {STATS} is pushed: {stats!r}")
     for name in ("total_agents", "total_tasks"):
         value = stats.get(name)
-        is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        is_count = (
+            not isinstance(value, bool) and isinstance(value, int | float) and value >= 0 and value % 1 == 0
+        )
         lab.demand(
             is_count, "analytics/global-stats-counts", f"{name} is an integer of at least 0", f"{value!r}"
         )

@@ -18,6 +18,9 @@ def cases(topic: Topic, event: Event, requirements: Mapping[str, Requirement]) -
     rules = [event.rules["accepted"], event.rules["reply"]]
     rules += [event.rules["relay"]] if event.relay else []
     rules += [event.rules["broadcast"]] if event.broadcasts else []
+    rules += [event.rules["refusal"]] if "refusal" in event.rules else []
+    if event.relay and event.signatures and "relayed_signature" in event.rules:
+        rules.append(event.rules["relayed_signature"])
     for which in ("minimal", "full"):
         yield Case(
             f"{topic.name}/{event.event}/accepts/{which}",

@@ -14,10 +14,16 @@ import pytest
 
 SERVE = Path(__file__).parents[1] / "innocent_servers" / "serve.py"
 
-SHORT_S = 0.2
-PART = (
-    *("task/join/*", "task/input_stream/*", "task/complete/*", "task/ending/*", "task/refusals/*"),
-    *("negotiation/offer/refuses/payload/*", "negotiation/accept/*", "messages"),
+SHORT_S = 0.3
+REFUSING = (
+    *("task/input_stream/*", "task/ending/*", "task/refusals/*"),
+    *("negotiation/offer/refuses/payload/*", "messages", "signatures/refusal-reason"),
+)
+ACCEPTING = (
+    "task/input_stream/*",
+    "task/ending/*",
+    "negotiation/accept/accepts/*",
+    "negotiation/accept/moves-to/*",
 )
 WHOLE: tuple[str, ...] = ()
 RELAYING = ("broadcast/*", "joining/*", "leaving/*", "ordering/*", "task", "negotiation", "payment")
@@ -97,12 +103,17 @@ def test_a_slow_server_is_not_accused(check: Check) -> None:
 
 def test_a_server_that_refuses_in_silence_is_advised_only(check: Check) -> None:
     """A refusal may be no reply and no effect; that replies and reasons are missing is advice."""
-    summary = check(command=[str(SERVE), "refuses-in-silence"], reply_s=SHORT_S, include=PART)
-    expected = UNANSWERED | {"messages/events-answered", "messages/unknown-id-refused", "task/closed-reason"}
+    summary = check(command=[str(SERVE), "refuses-in-silence"], reply_s=SHORT_S, include=REFUSING)
+    expected = UNANSWERED | {
+        "messages/events-answered",
+        "messages/unknown-id-refused",
+        "task/closed-reason",
+        "signatures/refusal-reason",
+    }
     assert advised(summary) == expected
 
 
 def test_a_server_that_shows_acceptance_by_effect_alone_is_advised_only(check: Check) -> None:
     """An accepted event with a relay or a broadcast needs no reply."""
-    summary = check(command=[str(SERVE), "replies-nothing-to-ok-events"], reply_s=SHORT_S, include=PART)
+    summary = check(command=[str(SERVE), "replies-nothing-to-ok-events"], reply_s=SHORT_S, include=ACCEPTING)
     assert advised(summary) == UNANSWERED
