@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from conformance.lab import Lab
+from conformance.fixtures.lab import Lab
 
 PHOENIX = "phoenix"
 """Topic of the cases about the layer below the channels."""

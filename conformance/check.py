@@ -13,8 +13,8 @@ from importlib import metadata
 from conformance.case import Case
 from conformance.endpoint import Endpoint
 from conformance.engine import admit, reach, run_cases
-from conformance.lab import Bench
-from conformance.provision import ControlProvisioner
+from conformance.fixtures.lab import Bench
+from conformance.fixtures.provision import ControlProvisioner
 from conformance.verdicts import Judge, profile_as_json
 from reports.exit_codes import ExitCode, decide
 from reports.jsonl import RunWriter

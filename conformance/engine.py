@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from conformance.case import Case
+from conformance.client.wire import HandshakeRefused, Unreachable, open_tcp
 from conformance.endpoint import Endpoint
 from conformance.faults import CannotProvision, CannotTell, CannotTest, Violation
-from conformance.lab import Bench, Lab
+from conformance.fixtures.lab import Bench, Lab
 from conformance.verdicts import Attempt, Judge
-from conformance.wire import HandshakeRefused, Unreachable, open_tcp
 from reports.record import CaseResult, Verdict
 from specs.model import Api
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from conformance.case import Case
-from conformance.lab import Lab
+from conformance.fixtures.lab import Lab
 
 Run: TypeAlias = Callable[[Lab], None]
 

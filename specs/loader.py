@@ -32,12 +32,14 @@ class DocumentFault:
     """One fault of one document."""
 
     file: str
-    pointer: str
+    pointer: str | None
+    """JSON pointer; None where there is no document to point into."""
     message: str
 
     def __str__(self) -> str:
-        """Return `file#pointer: message`, or `file: message` for the whole document."""
-        return f"{self.file}{'#' if self.pointer else ''}{self.pointer}: {self.message}"
+        """Return `file#pointer: message`; without the pointer where there is no document."""
+        where = self.file if self.pointer is None else f"{self.file}#{self.pointer}"
+        return f"{where}: {self.message}"
 
 
 class DocumentsInvalid(ValueError):
@@ -84,7 +86,7 @@ def load(directory: Path | None = None) -> Api:
 def _read(root: Path) -> tuple[dict[str, dict[str, Any]], list[DocumentFault]]:
     paths = sorted(root.rglob("*.json")) if root.is_dir() else []
     if not paths:
-        return {}, [DocumentFault(str(root), "", "no such folder, or no JSON document in it")]
+        return {}, [DocumentFault(str(root), None, "no such folder, or no JSON document in it")]
     documents: dict[str, dict[str, Any]] = {}
     faults: list[DocumentFault] = []
     for path in paths:

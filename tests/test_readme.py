@@ -9,6 +9,7 @@ import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,3 +96,21 @@ def test_the_endpoint_file_of_the_readme_is_valid(tmp_path: Path) -> None:
     endpoint = read_endpoint(path, {})
     assert endpoint.url == "wss://staging.example.org"
     assert "task/join-hides-existence" in endpoint.profile.waived
+
+
+def test_a_deployment_is_checked_as_shown(
+    wireproof: Wireproof, start_server: Callable[..., Any], tmp_path: Path
+) -> None:
+    """`wireproof serve` with the options shown, then `wireproof check URL --endpoint FILE` against it."""
+    assert "wireproof check wss://host --endpoint endpoint.toml" in README
+    assert "wireproof serve --port 4000 --control-token TOKEN" in README
+    server = start_server("--control-token", "TOKEN", "--phoenix-version", "1.7")
+    endpoint = tmp_path / "endpoint.toml"
+    endpoint.write_text(
+        '[provisioner]\nkind = "control"\ntoken_env = "STAGING_CONTROL_TOKEN"\n', encoding="utf-8"
+    )
+    done = wireproof(
+        *("check", server.url, "--endpoint", str(endpoint), "--include", "heartbeat/*"),
+        STAGING_CONTROL_TOKEN="TOKEN",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -8,10 +8,10 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from conformance.acting import done
-from conformance.expectations import joined
 from conformance.faults import CannotTell
-from conformance.figures import (
+from conformance.verbs.acting import done
+from conformance.verbs.expectations import joined
+from conformance.verbs.figures import (
     VIEWER,
     Read,
     ask,
@@ -32,8 +32,8 @@ from conformance.figures import (
 from conformance.written import case
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
-    from conformance.stage import Stage
+    from conformance.fixtures.lab import Lab
+    from conformance.fixtures.stage import Stage
 
 AGENT = "analytics_agent"
 USER = "analytics_user"

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from conformance.acting import done
 from conformance.faults import CannotTell
-from conformance.figures import VIEWER, ask, board, complete_tasks, figure, settled
-from conformance.ledger import amount_of
+from conformance.verbs.acting import done
+from conformance.verbs.figures import VIEWER, ask, board, complete_tasks, figure, settled
+from conformance.verbs.ledger import amount_of
 from conformance.written import case
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
-    from conformance.peer import Peer
-    from conformance.stage import Stage
+    from conformance.client.peer import Peer
+    from conformance.fixtures.lab import Lab
+    from conformance.fixtures.stage import Stage
 
 AGENT = "analytics_agent"
 USER = "analytics_user"

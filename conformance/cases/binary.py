@@ -5,22 +5,22 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from conformance.containment import contained
-from conformance.conversation import conversation
-from conformance.endings import closes, raw, victim_of
+from conformance.client.raw_frames import BINARY, raw_frame
 from conformance.faults import Violation
-from conformance.handshakes import agent_socket
-from conformance.observations import demand_unmatched, naming, phoenix_case, replies
-from conformance.raw_frames import BINARY, raw_frame
+from conformance.verbs.containment import contained
+from conformance.verbs.conversation import conversation
+from conformance.verbs.endings import closes, raw, victim_of
+from conformance.verbs.handshakes import agent_socket
+from conformance.verbs.observations import demand_unmatched, naming, phoenix_case, replies
 from specs import message as phx
 from specs.binary_frames import pack_client_push
 from specs.message import Frame, Message
 from specs.serializer import V1
 
 if TYPE_CHECKING:
-    from conformance.conversation import Conversation
-    from conformance.lab import Lab
-    from conformance.peer import Peer
+    from conformance.client.peer import Peer
+    from conformance.fixtures.lab import Lab
+    from conformance.verbs.conversation import Conversation
 
 _HEARTBEAT = pack_client_push("", "b1", phx.PHOENIX_TOPIC, phx.HEARTBEAT, b"")
 _ECHOES = ("frames/reply-echoes-ref", "frames/reply-echoes-join-ref")

@@ -6,17 +6,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from conformance.cases.ordering import PUSHES, places_of, relaying
-from conformance.conversation import Conversation, Said, tested_families
-from conformance.equality import holds, same
-from conformance.expectations import joined
+from conformance.client.equality import holds, same
 from conformance.faults import CannotProvision, CannotTell
-from conformance.observations import naming, phoenix_case
-from conformance.stage import Sent, Stage
+from conformance.fixtures.stage import Sent, Stage
+from conformance.verbs.conversation import Conversation, Said, tested_families
+from conformance.verbs.expectations import joined
+from conformance.verbs.observations import naming, phoenix_case
 from specs import message as phx
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
-    from conformance.peer import Peer
+    from conformance.client.peer import Peer
+    from conformance.fixtures.lab import Lab
     from specs.model import Event, Topic
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from conformance.expectations import joined
+from conformance.client.peer import Peer
 from conformance.faults import CannotTell, Violation
-from conformance.lab import Lab
-from conformance.peer import Peer
-from conformance.provision import Agent
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.provision import Agent
+from conformance.verbs.expectations import joined
 from conformance.written import case
 
 FAMILY = "discovery"

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from conformance.cases.discovery import EVENT_ACCEPTED, Offer, arrive, offer, search, searcher, topic_of
+from conformance.client.peer import Peer
 from conformance.faults import Violation
-from conformance.lab import Lab
-from conformance.peer import Peer
+from conformance.fixtures.lab import Lab
 from conformance.written import case
 
 AGENT_UPDATED = "agent_updated"

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from conformance.cases.discovery import EVENT_ACCEPTED, arrive, flush, topic_of
-from conformance.equality import holds
+from conformance.client.equality import holds
+from conformance.client.peer import Peer
 from conformance.faults import CannotTell, Violation
-from conformance.lab import Lab
-from conformance.peer import Peer
-from conformance.provision import Agent
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.provision import Agent
 from conformance.written import case
 
 STATE = "presence_state"

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from conformance.conversation import conversation
+from conformance.client.wire import HandshakeRefused, Unreachable
 from conformance.faults import CannotTell, Violation
-from conformance.handshakes import agent_socket, credentials, url_of
-from conformance.observations import phoenix_case
-from conformance.wire import HandshakeRefused, Unreachable
+from conformance.verbs.conversation import conversation
+from conformance.verbs.handshakes import agent_socket, credentials, url_of
+from conformance.verbs.observations import phoenix_case
 from specs import json_text
 from specs import message as phx
 from specs.message import Frame, Message
 from specs.serializer import SERIALIZERS
 
 if TYPE_CHECKING:
-    from conformance.conversation import Conversation
-    from conformance.lab import Lab
-    from conformance.wire import Wire
+    from conformance.client.wire import Wire
+    from conformance.fixtures.lab import Lab
+    from conformance.verbs.conversation import Conversation
 
 _V1_KEYS = {"topic", "event", "payload", "ref"}
 _V2_FIELDS = 5

@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from conformance.conversation import conversation, tested_families
-from conformance.endings import victim_of
-from conformance.equality import same
-from conformance.expectations import accepted
+from conformance.client.equality import same
+from conformance.client.raw_frames import TEXT, raw_frame
 from conformance.faults import CannotProvision, CannotTell, Violation
-from conformance.handshakes import agent_socket
-from conformance.observations import demand_unmatched, naming, phoenix_case, send_join
-from conformance.raw_frames import TEXT, raw_frame
-from conformance.stage import Stage
+from conformance.fixtures.stage import Stage
+from conformance.verbs.conversation import conversation, tested_families
+from conformance.verbs.endings import victim_of
+from conformance.verbs.expectations import accepted
+from conformance.verbs.handshakes import agent_socket
+from conformance.verbs.observations import demand_unmatched, naming, phoenix_case, send_join
 from specs import message as phx
 from specs.message import Message
 
 if TYPE_CHECKING:
-    from conformance.conversation import Conversation
-    from conformance.lab import Lab
-    from conformance.peer import Peer
+    from conformance.client.peer import Peer
+    from conformance.fixtures.lab import Lab
+    from conformance.verbs.conversation import Conversation
 
 ECHOES = ("frames/reply-echoes-ref", "frames/reply-echoes-join-ref")
 PUSHES = ("frames/push-carries-join-ref", "frames/push-has-null-ref")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conformance.client.plain_http import ACCEPT, KEY, UPGRADE
 from conformance.faults import CannotTell, Violation
-from conformance.handshakes import (
+from conformance.verbs.handshakes import (
     FORBIDDEN,
     SWITCHING_PROTOCOLS,
     agent_socket,
@@ -16,13 +17,12 @@ from conformance.handshakes import (
     let_in,
     url_of,
 )
-from conformance.observations import phoenix_case
-from conformance.plain_http import ACCEPT, KEY, UPGRADE
+from conformance.verbs.observations import phoenix_case
 
 if TYPE_CHECKING:
-    from conformance.handshakes import Params
-    from conformance.lab import Lab
-    from conformance.plain_http import HttpAnswer
+    from conformance.client.plain_http import HttpAnswer
+    from conformance.fixtures.lab import Lab
+    from conformance.verbs.handshakes import Params
 
 _V2 = ("vsn", "2.0.0")
 _UNSUPPORTED = (

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from conformance.conversation import conversation, tested_families
-from conformance.equality import same
-from conformance.observations import demand_unmatched, naming, phoenix_case
+from conformance.client.equality import same
+from conformance.verbs.conversation import conversation, tested_families
+from conformance.verbs.observations import demand_unmatched, naming, phoenix_case
 from specs import message as phx
 from specs.message import Message
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
-    from conformance.peer import Peer
+    from conformance.client.peer import Peer
+    from conformance.fixtures.lab import Lab
 
 
 def _alone(lab: Lab, vsn: str = "2.0.0") -> Peer:

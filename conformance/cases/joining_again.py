@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from conformance.conversation import Conversation, conversation, pushing_stages
-from conformance.equality import same
+from conformance.client.equality import same
 from conformance.faults import CannotTell
-from conformance.observations import (
+from conformance.verbs.conversation import Conversation, conversation, pushing_stages
+from conformance.verbs.observations import (
     closes,
     demand_joined,
     demand_one_close,
@@ -23,8 +23,8 @@ from conformance.observations import (
 from specs import message as phx
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
-    from conformance.peer import Answer, Peer
+    from conformance.client.peer import Answer, Peer
+    from conformance.fixtures.lab import Lab
     from specs.message import Message
 
 TRIED_CHANNELS = 110

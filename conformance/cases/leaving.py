@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from websockets.frames import Close, Opcode
 from websockets.frames import Frame as WireFrame
 
-from conformance.conversation import Conversation, conversation
-from conformance.equality import same
+from conformance.client.equality import same
+from conformance.client.monitor import UNMATCHED
 from conformance.faults import CannotTell
-from conformance.monitor import UNMATCHED
-from conformance.observations import (
+from conformance.verbs.conversation import Conversation, conversation
+from conformance.verbs.observations import (
     closes,
     demand_joined,
     demand_unmatched,
@@ -27,7 +27,7 @@ from specs import message as phx
 from specs.message import Message
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
+    from conformance.fixtures.lab import Lab
 
 CLIENT_CODES = (1000, 1001, 4000)
 DISCONNECT_CODES = {1000, 1001, 1011}

@@ -7,9 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from conformance.case import PHOENIX
-from conformance.containment import Compose, Outcome, contained
-from conformance.conversation import Conversation, conversation
-from conformance.endings import (
+from conformance.client.equality import same
+from conformance.client.monitor import UNMATCHED
+from conformance.client.raw_frames import TEXT, raw_frame
+from conformance.faults import CannotProvision, CannotTell, Violation
+from conformance.verbs.containment import Compose, Outcome, contained
+from conformance.verbs.conversation import Conversation, conversation
+from conformance.verbs.endings import (
     SILENT,
     UNAFFECTED,
     closes,
@@ -21,19 +25,15 @@ from conformance.endings import (
     texts,
     victim_of,
 )
-from conformance.equality import same
-from conformance.faults import CannotProvision, CannotTell, Violation
-from conformance.handshakes import agent_socket
-from conformance.monitor import UNMATCHED
-from conformance.observations import demand_unmatched, naming, phoenix_case
-from conformance.raw_frames import TEXT, raw_frame
+from conformance.verbs.handshakes import agent_socket
+from conformance.verbs.observations import demand_unmatched, naming, phoenix_case
 from conformance.written import case
 from specs import message as phx
 from specs.message import Message
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
-    from conformance.peer import Peer
+    from conformance.client.peer import Peer
+    from conformance.fixtures.lab import Lab
 
 _HEARTBEAT = '[null,"m1","phoenix","heartbeat",{}]'
 _OBJECT = {"topic": "phoenix", "event": "heartbeat", "payload": {}, "ref": "m1"}

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.equality import same
+from conformance.client.equality import same
+from conformance.client.peer import Answer, Peer
 from conformance.faults import CannotTell, Violation
-from conformance.lab import Lab
-from conformance.peer import Answer, Peer
-from conformance.provision import Agent
-from conformance.stage import Stage
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.provision import Agent
+from conformance.fixtures.stage import Stage
 from conformance.written import case
 
 NEW_MESSAGE = "new_message"

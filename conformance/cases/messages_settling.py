@@ -17,8 +17,8 @@ from conformance.cases.messages import (
     take,
 )
 from conformance.faults import Violation
-from conformance.lab import Lab
-from conformance.stage import Stage
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.stage import Stage
 from conformance.written import case
 
 

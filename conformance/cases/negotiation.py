@@ -5,18 +5,19 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from conformance.acting import done, let_arrive, refuses, staged, traces, tried
-from conformance.expectations import accepted, join_refused
 from conformance.faults import Violation
+from conformance.verbs.acting import done, let_arrive, refuses, staged, traces, tried
+from conformance.verbs.expectations import accepted, join_refused
+from conformance.verbs.ledger import amount_of
 from conformance.written import case
 from specs.amounts import average, format_amount
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conformance.lab import Lab
-    from conformance.provision import Agent
-    from conformance.stage import Stage
+    from conformance.fixtures.lab import Lab
+    from conformance.fixtures.provision import Agent
+    from conformance.fixtures.stage import Stage
 
 OFFER = "offer"
 ACCEPT = "accept"
@@ -205,7 +206,7 @@ def accept_off_by_least(lab: Lab) -> None:
         done(stage, "client", ACCEPT, amount=format_amount(exact))
 
 
-@case("negotiation/exact-averages", "negotiation/average-exact")
+@case("negotiation/exact-averages", "negotiation/average-exact", "negotiation/agreement-amount")
 def exact_averages(lab: Lab) -> None:
     """The exact average is accepted where floats would miss it, halve a unit, or run out of digits."""
     pairs = (
@@ -221,6 +222,11 @@ def exact_averages(lab: Lab) -> None:
         stage, amount = offered(lab, client, provider, base), format_amount(_middle(client, provider))
         expected = f"{amount} is accepted where {client} and {provider} are offered"
         _demand_accepted(stage, "negotiation/average-exact", expected, "client", ACCEPT, amount)
+        for name, peer in stage.peers.items():
+            told = peer.wait_event(stage.topic, COMPLETE)
+            named = amount_of(told.payload.get("amount")) if told and isinstance(told.payload, dict) else None
+            is_right = named is None or named == Decimal(amount)
+            lab.demand(is_right, "negotiation/agreement-amount", f"{name} is told of {amount}", f"{told}")
 
 
 @case("negotiation/accept-from-each-side", "negotiation/accept-by-either", "negotiation/agreement-broadcast")

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from conformance.acting import done, refuses, traces, tried
 from conformance.cases.negotiation import ACCEPT, COMPLETE, OFFER, REJECT, SIDES, offered, session
 from conformance.faults import CannotTell
-from conformance.ledger import amount_of
+from conformance.verbs.acting import done, refuses, traces, tried
+from conformance.verbs.ledger import amount_of
 from conformance.written import case
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
+    from conformance.fixtures.lab import Lab
 
 
 @case(

@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from conformance.conversation import Conversation, Said, conversation
-from conformance.equality import holds
+from conformance.client.equality import holds
 from conformance.faults import CannotProvision, CannotTell
-from conformance.observations import phoenix_case, place, replies, send_join
+from conformance.verbs.conversation import Conversation, Said, conversation
+from conformance.verbs.observations import phoenix_case, place, replies, send_join
 from specs import message as phx
 from specs.message import Message
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
-    from conformance.peer import Peer
+    from conformance.client.peer import Peer
+    from conformance.fixtures.lab import Lab
 
 PUSHES = 25
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from conformance.acting import another_connection, done, refuses, tried
-from conformance.equality import holds
-from conformance.expectations import join_refused
+from conformance.client.equality import holds
 from conformance.faults import CannotTell
-from conformance.ledger import (
+from conformance.verbs.acting import another_connection, done, refuses, tried
+from conformance.verbs.expectations import join_refused
+from conformance.verbs.ledger import (
     ACKNOWLEDGE,
     COMPLETE,
     PARTIES,
@@ -29,7 +29,7 @@ from conformance.written import case
 from specs.amounts import add, format_amount
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
+    from conformance.fixtures.lab import Lab
 
 _STEPS = 24
 _UNIT = Decimal("0.00000001")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.acting import another_connection, refuses
-from conformance.expectations import refused
-from conformance.ledger import ACKNOWLEDGE, COMPLETE, PARTIES, Ledger
+from conformance.verbs.acting import another_connection, refuses
+from conformance.verbs.expectations import refused
+from conformance.verbs.ledger import ACKNOWLEDGE, COMPLETE, PARTIES, Ledger
 from conformance.written import case
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conformance.lab import Lab
-    from conformance.peer import Peer
+    from conformance.client.peer import Peer
+    from conformance.fixtures.lab import Lab
 
 
 @case("payment/own-acknowledgement", "payment/acknowledge-by-other-party")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from conformance.acting import done, reconnect, refuses, tried
 from conformance.faults import CannotTell
-from conformance.ledger import ACKNOWLEDGE, COMPLETE, PARTIES, PROPOSE, Ledger, Proposal
+from conformance.verbs.acting import done, reconnect, refuses, tried
+from conformance.verbs.ledger import ACKNOWLEDGE, COMPLETE, PARTIES, PROPOSE, Ledger, Proposal
 from conformance.written import case
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conformance.lab import Lab
+    from conformance.fixtures.lab import Lab
 
 REJECT = "reject_transfer"
 DISPUTE = "dispute"

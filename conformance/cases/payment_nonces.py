@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from conformance.acting import another_connection, done, must_refuse, reconnect, refuses, tried
 from conformance.faults import CannotTell
-from conformance.ledger import ACKNOWLEDGE, COMPLETE, PROPOSE, Ledger, Proposal
+from conformance.verbs.acting import another_connection, done, must_refuse, reconnect, refuses, tried
+from conformance.verbs.ledger import ACKNOWLEDGE, COMPLETE, PROPOSE, Ledger, Proposal
 from conformance.written import case
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
-    from conformance.stage import Stage
+    from conformance.fixtures.lab import Lab
+    from conformance.fixtures.stage import Stage
 
 NOT_ABOVE = "payment/nonce-increasing"
 _NO_NONCES: tuple[Any, ...] = (None, True, False, [], {}, "")

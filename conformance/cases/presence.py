@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conformance.faults import CannotTell
-from conformance.gathering import Gathering, Meta, Refs, Watcher, refs_in
-from conformance.observations import naming, phoenix_case
+from conformance.verbs.gathering import Gathering, Meta, Refs, Watcher, refs_in
+from conformance.verbs.observations import naming, phoenix_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from conformance.lab import Lab
-    from conformance.peer import Peer
+    from conformance.client.peer import Peer
+    from conformance.fixtures.lab import Lab
 
 
 def _leaves_of(diffs: list[Any], meta: Meta) -> bool:
@@ -184,9 +184,9 @@ def _updated(lab: Lab, requirement: str) -> tuple[Meta, list[dict[str, Any]]]:
         raise CannotTell("the newcomer is not announced; presence/joins-announced judges that")
     since = observer.peer.mark()
     gathering.update(newcomer)
-    observer.sees(lambda present: own not in present)
-    diffs = observer.diffs(since)
     key, ref = own
+    observer.sees(lambda present: own not in present and any(known == key for known, _ in present))
+    diffs = observer.diffs(since)
     came = [meta for diff in diffs for meta in _metas(diff["joins"], key)]
     whole = [diff for diff in diffs if own in refs_in(diff["leaves"]) and _metas(diff["joins"], key)]
     if not whole:

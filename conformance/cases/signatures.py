@@ -14,15 +14,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from conformance.acting import done, must_refuse, staged
 from conformance.faults import CannotProvision, CannotTell
-from conformance.ledger import PROPOSE
+from conformance.verbs.acting import done, must_refuse, staged
+from conformance.verbs.ledger import PROPOSE
 from conformance.written import case
 from specs.signing import GROUP_ORDER, SIGNATURE_BYTES, decode_signature, malleable_twin
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
-    from conformance.stage import Stage
+    from conformance.fixtures.lab import Lab
+    from conformance.fixtures.stage import Stage
     from specs.model import Event
 
 OFFER = "offer"

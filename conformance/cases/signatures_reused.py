@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.acting import done, must_refuse, refuses, staged
 from conformance.cases.signatures import ACCEPT, CLOSE, OFFER
-from conformance.ledger import ACKNOWLEDGE, COMPLETE, PROPOSE, Ledger
+from conformance.verbs.acting import done, must_refuse, refuses, staged
+from conformance.verbs.ledger import ACKNOWLEDGE, COMPLETE, PROPOSE, Ledger
 from conformance.written import case
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
+    from conformance.fixtures.lab import Lab
 
 
 @case("signatures/relayed-signature", "signatures/foreign-key-refused", topic="negotiation")

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.case import PHOENIX
-from conformance.conversation import conversation, is_restricted
-from conformance.expectations import join_refused
+from conformance.client.wire import HandshakeRefused, Unreachable
 from conformance.faults import CannotProvision, CannotTell, Violation
-from conformance.handshakes import FORBIDDEN, control, kept_out, let_in, url_of
-from conformance.observations import phoenix_case
-from conformance.wire import HandshakeRefused, Unreachable
+from conformance.verbs.conversation import conversation, is_restricted
+from conformance.verbs.expectations import join_refused
+from conformance.verbs.handshakes import FORBIDDEN, control, kept_out, let_in, url_of
+from conformance.verbs.observations import phoenix_case
 from conformance.written import case
 
 if TYPE_CHECKING:
-    from conformance.handshakes import Params
-    from conformance.lab import Lab
-    from conformance.peer import Peer
-    from conformance.provision import Agent
+    from conformance.client.peer import Peer
+    from conformance.fixtures.lab import Lab
+    from conformance.fixtures.provision import Agent
+    from conformance.verbs.handshakes import Params
     from specs.model import Topic
 
 _V2 = ("vsn", "2.0.0")

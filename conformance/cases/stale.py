@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from conformance.conversation import Conversation, Said, conversation
-from conformance.equality import same
+from conformance.client.equality import same
+from conformance.client.monitor import UNMATCHED
 from conformance.faults import CannotTell
-from conformance.monitor import UNMATCHED
-from conformance.observations import (
+from conformance.verbs.conversation import Conversation, Said, conversation
+from conformance.verbs.observations import (
     closes,
     demand_joined,
     demand_one_close,
@@ -26,7 +26,7 @@ from conformance.observations import (
 from specs import message as phx
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
+    from conformance.fixtures.lab import Lab
     from specs.message import Message
 
 NEVER_USED = "never-used"

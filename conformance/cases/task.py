@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.acting import staged
-from conformance.equality import holds, same
-from conformance.expectations import accepted, join_refused, refused
+from conformance.client.equality import holds, same
+from conformance.client.peer import Answer, Peer
 from conformance.faults import CannotTell, Violation
-from conformance.lab import Lab
-from conformance.peer import Answer, Peer
-from conformance.stage import Stage
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.stage import Stage
+from conformance.verbs.acting import staged
+from conformance.verbs.expectations import accepted, join_refused, refused
 from conformance.written import case
 from specs.model import Event
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.acting import staged
-from conformance.equality import holds
-from conformance.expectations import accepted
+from conformance.client.equality import holds
 from conformance.faults import CannotTell, Violation
-from conformance.lab import Lab
-from conformance.stage import Stage
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.stage import Stage
+from conformance.verbs.acting import staged
+from conformance.verbs.expectations import accepted
 from conformance.written import case
 
 FIRST = {"state": {"offset": 512, "open": ["a", "\u00e9\U0001f600"], "ratio": 0.25, "none": None}, "seq": 5}

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from conformance.cases.task_streams import FLOWS, INPUT, OUTPUT, Flow, send
-from conformance.expectations import accepted, control_on_fresh_stage, refused
 from conformance.faults import CannotTell, Violation
-from conformance.lab import Lab
-from conformance.stage import Sent, Stage
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.stage import Sent, Stage
+from conformance.verbs.expectations import accepted, control_on_fresh_stage, refused
 from conformance.written import case
 
 

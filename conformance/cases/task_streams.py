@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.equality import holds, same
-from conformance.expectations import accepted
+from conformance.client.equality import holds, same
 from conformance.faults import CannotTell, Violation
-from conformance.lab import Lab
-from conformance.stage import Sent, Stage
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.stage import Sent, Stage
+from conformance.verbs.expectations import accepted
 from conformance.written import case
 
 CHUNKS = 40

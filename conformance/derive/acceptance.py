@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from conformance.case import Case
-from conformance.expectations import accepted, control, control_on_fresh_stage, refused
 from conformance.faults import CannotTell, Violation
-from conformance.lab import Lab
-from conformance.stage import Stage
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.stage import Stage
+from conformance.verbs.expectations import accepted, control, control_on_fresh_stage, refused
 from specs.model import Event, Requirement, Topic
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from functools import partial
 
 from conformance.case import Case
-from conformance.expectations import join_refused, joined
 from conformance.faults import Violation
-from conformance.lab import Lab
-from conformance.stage import Stage
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.stage import Stage
+from conformance.verbs.expectations import join_refused, joined
 from specs.model import Topic
 
 

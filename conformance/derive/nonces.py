@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from conformance.case import Case
-from conformance.expectations import accepted, control, refused_between_twins
 from conformance.faults import Violation
-from conformance.lab import Lab
-from conformance.stage import Stage
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.stage import Stage
+from conformance.verbs.expectations import accepted, control, refused_between_twins
 from specs.model import Event, Nonce, Topic
 
 _GAP = 10

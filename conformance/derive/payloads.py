@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 from conformance.case import Case
-from conformance.expectations import refused_between_twins
 from conformance.faults import CannotTell
-from conformance.lab import Lab
-from conformance.stage import Stage
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.stage import Stage
+from conformance.verbs.expectations import refused_between_twins
 from specs import samples
 from specs.faults import SchemaFault, single_faults
 from specs.model import Event, Topic

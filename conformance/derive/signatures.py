@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 
 from conformance.case import Case
-from conformance.expectations import refused_between_twins
-from conformance.lab import Lab
-from conformance.stage import Stage
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.stage import Stage
+from conformance.verbs.expectations import refused_between_twins
 from specs.model import Event, Signature, Topic
 from specs.participants import derive_participant
 from specs.schema_nodes import requirement_at

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from conformance.case import Case
-from conformance.expectations import control_on_fresh_stage, refused
-from conformance.lab import Lab
-from conformance.stage import Stage
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.stage import Stage
+from conformance.verbs.expectations import control_on_fresh_stage, refused
 from specs.model import Event, State, Topic
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from conformance.endpoint import Endpoint, Provisioner
-from conformance.provision import ControlProvisioner
+from conformance.fixtures.provision import ControlProvisioner
 from specs.loader import load
 from tests.captures.replay import IDLE_TIMEOUT_S, Replay, Servers
 from tests.conftest import TOKEN, running

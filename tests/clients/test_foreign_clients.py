@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from conformance.endpoint import Endpoint, Provisioner
-from conformance.provision import Agent, ControlProvisioner
+from conformance.fixtures.provision import Agent, ControlProvisioner
 from specs.loader import load
 from specs.participants import derive_participant
 from tests.conftest import ROOT, RunningServer

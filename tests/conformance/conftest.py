@@ -14,8 +14,8 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from conformance.endpoint import Endpoint, Profile, Timeouts
 from conformance.faults import CannotProvision
-from conformance.lab import Bench, Lab
-from conformance.provision import Agent
+from conformance.fixtures.lab import Bench, Lab
+from conformance.fixtures.provision import Agent
 from specs.loader import load
 from specs.message import HEARTBEAT, PHX_ERROR, PHX_JOIN, PHX_LEAVE, Frame, Message, reply
 from specs.model import Api

@@ -12,7 +12,7 @@ from conformance.case import Case
 from conformance.endpoint import Endpoint
 from conformance.engine import admit, reach, run_cases
 from conformance.faults import CannotProvision, CannotTell, CannotTest, Violation
-from conformance.lab import Lab
+from conformance.fixtures.lab import Lab
 from conformance.verdicts import Judge
 from reports.record import CaseResult, Verdict
 from specs.model import Api

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from conformance.expectations import (
+from conformance.faults import CannotTell, Violation
+from conformance.fixtures.lab import Lab
+from conformance.fixtures.stage import Stage
+from conformance.verbs.expectations import (
     accepted,
     control,
     join_refused,
@@ -16,9 +19,6 @@ from conformance.expectations import (
     refused_between_twins,
     still_usable,
 )
-from conformance.faults import CannotTell, Violation
-from conformance.lab import Lab
-from conformance.stage import Stage
 
 RELAYED, SILENT_IN, CLOSING = "input_stream", "checkpoint", "complete"
 BINDING, INTERPRETED = "task/closed-is-final", "task/malformed-payload-refused"
@@ -71,10 +71,22 @@ def test_neither_reply_nor_observable_effect_cannot_tell(staged: Staged, react: 
         accepted(stage, send(stage, SILENT_IN))
 
 
-@pytest.mark.parametrize("answer", ["error", "crash", "close"])
-def test_a_refusal_of_a_valid_event_is_a_violation(staged: Staged, react: Any, answer: str) -> None:
-    """An error reply, a crash and a closed connection are no acceptance, though the relay goes out."""
-    stage, _ = staged(input_stream=[react(answer, relays=1)])
+def test_an_error_reply_to_an_event_that_is_relayed_is_a_refusal_with_an_effect(
+    staged: Staged, react: Any
+) -> None:
+    """An event must not be refused and relayed at once."""
+    stage, _ = staged(input_stream=[react("error", relays=1)])
+    with pytest.raises(Violation) as caught:
+        accepted(stage, send(stage, RELAYED))
+    assert caught.value.breach.requirement == "task/refusal-has-no-effect"
+
+
+@pytest.mark.parametrize(("answer", "relays"), [("error", 0), ("crash", 1), ("close", 1)])
+def test_a_refusal_of_a_valid_event_is_a_violation(
+    staged: Staged, react: Any, answer: str, relays: int
+) -> None:
+    """An error reply, a crash and a closed connection are no acceptance."""
+    stage, _ = staged(input_stream=[react(answer, relays=relays)])
     with pytest.raises(Violation) as caught:
         accepted(stage, send(stage, RELAYED))
     assert caught.value.breach.requirement == "task/valid-event-accepted"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from conformance.client.monitor import Monitor
 from conformance.faults import Violation
-from conformance.monitor import Monitor
 from specs.message import Frame, Message
 from specs.model import Api
 from specs.serializer import V1, V2

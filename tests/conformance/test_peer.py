@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from conformance.client.peer import Peer
 from conformance.faults import CannotTell, Violation
-from conformance.lab import Lab
-from conformance.peer import Peer
+from conformance.fixtures.lab import Lab
 from specs.message import Message
 
 TOPIC = "task:1"

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from conformance.plain_http import UPGRADE, ask
-from conformance.wire import Unreachable
+from conformance.client.plain_http import UPGRADE, ask
+from conformance.client.wire import Unreachable
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from websockets.exceptions import ProtocolError
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from conformance.raw_frames import BINARY, TEXT, raw_frame
+from conformance.client.raw_frames import BINARY, TEXT, raw_frame
 
 
 def _parsed(data: bytes) -> tuple[Frame, bytes]:

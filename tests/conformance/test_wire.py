@@ -13,8 +13,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
-from conformance.transcript import Transcript
-from conformance.wire import HandshakeRefused, Unreachable, Wire
+from conformance.client.transcript import Transcript
+from conformance.client.wire import HandshakeRefused, Unreachable, Wire
 
 LONG_S, SHORT_S = 10.0, 0.2
 

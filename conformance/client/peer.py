@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from conformance.doubts import Doubts
-from conformance.equality import same
+from conformance.client.doubts import Doubts
+from conformance.client.equality import same
+from conformance.client.monitor import Monitor
+from conformance.client.wire import Closed, Deadline, Wire
 from conformance.faults import CannotTell, Violation
-from conformance.monitor import Monitor
-from conformance.wire import Closed, Deadline, Wire
 from specs import message as phx
 from specs.message import Message
 from specs.serializer import V1, V2
@@ -201,13 +201,16 @@ class Peer:
         since: int = 0,
         matches: Callable[[Any], bool] = lambda _payload: True,
         wait_s: float | None = None,
+        patience: float = 1.0,
     ) -> Message | None:
         """Wait for an event whose payload matches; None when it has not come in time.
 
-        Without `wait_s` it is waited for as long as a reply, and less long once it has stayed out several times in a run.
+        Without `wait_s` it is waited for `patience` times as long as a reply, and less long once it has stayed out several
+        times in a run.
         """
         family = self.monitor.family_of(topic)
-        patience_s = self._doubts.patience_s(family, event, self.reply_s) if wait_s is None else wait_s
+        usual_s = patience * self.reply_s
+        patience_s = self._doubts.patience_s(family, event, usual_s) if wait_s is None else wait_s
         until_s = self.deadline.cap(patience_s)
         while True:
             found = next((m for m in self.seen(topic, event, since) if matches(m.payload)), None)

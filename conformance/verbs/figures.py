@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from conformance.acting import done, respond, staged
+from conformance.client.wire import Deadline
 from conformance.faults import CannotProvision, CannotTell
-from conformance.ledger import Ledger, amount_of
-from conformance.stage import Stage
-from conformance.wire import Deadline
+from conformance.fixtures.stage import Stage
+from conformance.verbs.acting import done, respond, staged
+from conformance.verbs.ledger import Ledger, amount_of
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
-    from conformance.provision import Agent
+    from conformance.fixtures.lab import Lab
+    from conformance.fixtures.provision import Agent
     from specs.model import Event
 
 VIEWER = "agent"

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.endings import goes_on, marks_of, victim_of
-from conformance.equality import same
+from conformance.client.equality import same
+from conformance.client.peer import Answer, Peer
 from conformance.faults import Violation
-from conformance.peer import Answer, Peer
+from conformance.verbs.endings import goes_on, marks_of, victim_of
 from specs import message as phx
 from specs.message import Message
 
 if TYPE_CHECKING:
-    from conformance.conversation import Conversation
+    from conformance.verbs.conversation import Conversation
 
 Compose = Callable[[Peer], Message]
 """Makes the message for a connection that has joined the topic of the conversation."""

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from conformance.conversation import Conversation, conversation
+from conformance.client.peer import Peer
 from conformance.faults import CannotTell, Violation
-from conformance.peer import Peer
+from conformance.verbs.conversation import Conversation, conversation
 from specs import message as phx
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
+    from conformance.fixtures.lab import Lab
     from specs.message import Message
 
 Provoke = Callable[[Peer], None]

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from conformance.client.plain_http import UPGRADE, HttpAnswer, ask
+from conformance.client.wire import HandshakeRefused, Unreachable
 from conformance.faults import CannotTell, Violation
-from conformance.observations import naming
-from conformance.plain_http import UPGRADE, HttpAnswer, ask
-from conformance.wire import HandshakeRefused, Unreachable
+from conformance.verbs.observations import naming
 
 if TYPE_CHECKING:
+    from conformance.client.peer import Peer
     from conformance.endpoint import Endpoint
-    from conformance.lab import Lab
-    from conformance.peer import Peer
-    from conformance.provision import Agent
+    from conformance.fixtures.lab import Lab
+    from conformance.fixtures.provision import Agent
     from specs.model import Socket
 
 SWITCHING_PROTOCOLS = 101

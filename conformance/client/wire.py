@@ -21,7 +21,7 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from conformance.transcript import Transcript
+from conformance.client.transcript import Transcript
 from specs.message import Frame
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024

@@ -8,7 +8,7 @@ from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from conformance.wire import open_tcp
+from conformance.client.wire import open_tcp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

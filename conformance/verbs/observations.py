@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from conformance.case import PHOENIX
-from conformance.equality import same
+from conformance.client.equality import same
+from conformance.client.monitor import UNMATCHED
 from conformance.faults import CannotTell, Violation
-from conformance.monitor import UNMATCHED
 from conformance.written import Run, case
 from specs import message as phx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conformance.conversation import Conversation
-    from conformance.lab import Lab
-    from conformance.peer import Answer, Peer
+    from conformance.client.peer import Answer, Peer
+    from conformance.fixtures.lab import Lab
+    from conformance.verbs.conversation import Conversation
     from specs.message import Message
 
 

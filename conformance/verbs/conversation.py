@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from conformance.equality import holds
-from conformance.expectations import joined
+from conformance.client.equality import holds
 from conformance.faults import CannotProvision, CannotTell
-from conformance.stage import Stage
+from conformance.fixtures.stage import Stage
+from conformance.verbs.expectations import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from conformance.lab import Lab
-    from conformance.peer import Peer
+    from conformance.client.peer import Peer
+    from conformance.fixtures.lab import Lab
     from specs.message import Message
     from specs.model import Event, Schema, Topic
 

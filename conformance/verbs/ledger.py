@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from conformance.acting import done, staged
-from conformance.equality import holds
+from conformance.client.equality import holds
 from conformance.faults import CannotTell
+from conformance.verbs.acting import done, staged
 from specs.amounts import add, subtract
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
-    from conformance.provision import Agent
-    from conformance.stage import Sent, Stage
+    from conformance.fixtures.lab import Lab
+    from conformance.fixtures.provision import Agent
+    from conformance.fixtures.stage import Sent, Stage
     from specs.message import Message
 
 FAMILY = "payment"

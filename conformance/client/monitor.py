@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.doubts import Doubts
-from conformance.equality import same
+from conformance.client.doubts import Doubts
+from conformance.client.equality import same
 from conformance.faults import Violation
 from specs import message as phx
 from specs.message import Frame, Message

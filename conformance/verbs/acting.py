@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from conformance.expectations import refused
 from conformance.faults import CannotProvision, CannotTell, Violation
-from conformance.stage import Sent, Stage
+from conformance.fixtures.stage import Sent, Stage
+from conformance.verbs.expectations import refused
 
 if TYPE_CHECKING:
-    from conformance.lab import Lab
-    from conformance.peer import Answer, Peer
-    from conformance.provision import Agent
+    from conformance.client.peer import Answer, Peer
+    from conformance.fixtures.lab import Lab
+    from conformance.fixtures.provision import Agent
 
 Values = Mapping[str, Any]
 
@@ -104,6 +104,8 @@ def refuses(
     stage: Stage, requirement: str, what: str, by: str, event: str, *, may_crash: bool = False, **members: Any
 ) -> None:
     """Demand that an event, rightly signed, is refused for `what` is wrong with it and leaves no trace."""
+    # What is still on its way because of earlier pushes must not be taken for a trace of this one.
+    stage.settle()
     must_refuse(stage, tried(stage, by, event, **members), requirement, what, may_crash=may_crash)
 
 

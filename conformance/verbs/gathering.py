@@ -9,19 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from conformance.conversation import tested_families
-from conformance.expectations import joined
 from conformance.faults import CannotProvision, CannotTell, Violation
-from conformance.stage import Stage
+from conformance.fixtures.stage import Stage
+from conformance.verbs.conversation import tested_families
+from conformance.verbs.expectations import joined
 from specs import message as phx
 from specs.presence import MalformedPresence, PresenceView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conformance.lab import Lab
-    from conformance.peer import Peer
-    from conformance.provision import Agent
+    from conformance.client.peer import Peer
+    from conformance.fixtures.lab import Lab
+    from conformance.fixtures.provision import Agent
     from specs.message import Message
 
 STATE = "presence_state"
@@ -86,8 +86,7 @@ class Watcher:
     def sees(self, is_so: Callable[[Refs], bool]) -> bool:
         """Wait until who is present is as told; false when it is not in time."""
         while not is_so(self.present):
-            wait_s = PATIENCE * self.lab.reply_s
-            if self.peer.wait_event(self.topic, DIFF, since=self.peer.mark(), wait_s=wait_s) is None:
+            if self.peer.wait_event(self.topic, DIFF, since=self.peer.mark(), patience=PATIENCE) is None:
                 return is_so(self.present)
         return True
 
@@ -131,7 +130,7 @@ class Gathering:
         return watcher
 
     def _await_state(self, watcher: Watcher, since: int) -> None:
-        found = watcher.peer.wait_event(self.topic, STATE, since=since, wait_s=PATIENCE * self.lab.reply_s)
+        found = watcher.peer.wait_event(self.topic, STATE, since=since, patience=PATIENCE)
         self.lab.demand(
             found, "presence/state-after-join", "presence_state after a join", "no presence_state came"
         )
