@@ -110,7 +110,8 @@ def search(lab: Lab, peer: Peer, capability: str, filters: Mapping[str, Any]) ->
         answer = peer.request(topic_of(lab), "discover", {"capability": capability, "filters": form})
         if answer.kind == "crash":
             peer.join(topic_of(lab))
-        elif answer.kind != "error":
+        elif answer.kind not in {"error", "silence"}:
+            # A form of the price that the server does not take may be refused without a word.
             break
     if answer.kind == "silence":
         raise CannotTell("discover is not answered, so nothing is known of what it finds")

@@ -116,7 +116,7 @@ def test_a_member_given_twice_is_a_fault(documents: Path) -> None:
 def test_a_folder_without_documents_is_a_fault(tmp_path: Path) -> None:
     """A folder that is missing or empty is named."""
     for folder in (tmp_path, tmp_path / "missing"):
-        assert (str(folder), "") in faults_of(folder)
+        assert (str(folder), None) in faults_of(folder)
 
 
 def test_a_fault_reads_as_file_pointer_and_message(documents: Path) -> None:
