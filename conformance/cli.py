@@ -99,11 +99,19 @@ def check(
     raise typer.Exit(run.footer.exit_code)
 
 
+class Page(Console):
+    """A console that leaves it to its caller what a reader who has gone means."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise instead of ending the process."""
+        raise BrokenPipeError
+
+
 def _show(run: Run, folder: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary(run), indent=2), flush=True)  # noqa: T201 - what the user asked for
         return
-    console = Console()
+    console = Page()
     render_summary(run, console)
     console.print(Text(f"Run folder: {folder}"), soft_wrap=True)
     sys.stdout.flush()
@@ -158,7 +166,7 @@ def _show_list(api: Api, cases: list[Case], *, whole: bool, as_json: bool) -> No
     if as_json:
         print(json.dumps(_listing(api, cases), indent=2), flush=True)  # noqa: T201 - what the user asked for
         return
-    console = Console()
+    console = Page()
     _print_requirements(console, api, cases, whole=whole)
     console.print(Text(f"\n{len(cases)} cases:"))
     for case in cases:

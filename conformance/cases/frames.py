@@ -28,7 +28,10 @@ _BIG = 12345678901234567890123
 
 
 def _peer(lab: Lab, vsn: str = "2.0.0") -> Peer:
-    return lab.connect(lab.agent("sender"), socket=agent_socket(lab).name, vsn=vsn)
+    peer = lab.connect(lab.agent("sender"), socket=agent_socket(lab).name, vsn=vsn)
+    if peer.sync().kind == "silence":
+        raise CannotTell("a plain heartbeat is not answered; heartbeat/answered judges that")
+    return peer
 
 
 def _heartbeat_text(ref: Any) -> str:
@@ -316,20 +319,19 @@ def one_segment(lab: Lab) -> None:
     """Twenty heartbeats in one write are each answered, in their order."""
     rule = "frames/one-segment-in-order"
     peer = _peer(lab)
-    refs = [f"s{number}" for number in range(20)]
+    since, refs = peer.mark(), [f"s{number}" for number in range(20)]
+
+    def answered() -> list[Any]:
+        return [reply.ref for reply in peer.seen(phx.PHOENIX_TOPIC, phx.PHX_REPLY, since)]
+
     for ref in refs:
         peer.monitor.note_sent(Message(None, ref, phx.PHOENIX_TOPIC, phx.HEARTBEAT, {}))
     data = b"".join(raw_frame(TEXT, _heartbeat_text(ref).encode()) for ref in refs)
     peer.wire.send_bytes(data, "20 heartbeats in one write")
-    peer.wait_event(phx.PHOENIX_TOPIC, phx.PHX_REPLY, matches=lambda _payload: len(_refs(peer)) == len(refs))
-    if _refs(peer) != refs:
-        raise Violation(
-            rule, f"replies to {' '.join(refs)} in this order", " ".join(map(str, _refs(peer))) or "none"
-        )
-
-
-def _refs(peer: Peer) -> list[Any]:
-    return [reply.ref for reply in peer.seen(phx.PHOENIX_TOPIC, phx.PHX_REPLY)]
+    peer.wait_event(phx.PHOENIX_TOPIC, phx.PHX_REPLY, matches=lambda _payload: len(answered()) == len(refs))
+    if answered() != refs:
+        observed = " ".join(map(str, answered())) or "none"
+        raise Violation(rule, f"replies to {' '.join(refs)} in this order", observed)
 
 
 @phoenix_case("frames/ping-answered")
