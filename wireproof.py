@@ -8,19 +8,21 @@ from typing import Annotated
 
 import typer
 
-from conformance.cli import app as conformance_commands
-from reference_server.cli import app as server_commands
-
 USAGE_EXIT_CODE = 2
+INTERRUPTED_EXIT_CODE = 130
 
-app = typer.Typer(
-    name="wireproof",
-    help="Protocol conformance and load testing for Phoenix Channels servers.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-app.add_typer(conformance_commands)
-app.add_typer(server_commands)
+
+def build_app() -> typer.Typer:
+    """Return the command with the commands of all rooms."""
+    # Here, so that Ctrl-C while they are read is dealt with like any other.
+    from conformance.cli import app as conformance_commands
+    from reference_server.cli import app as server_commands
+
+    app = typer.Typer(name="wireproof", no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback()(_options)
+    app.add_typer(conformance_commands)
+    app.add_typer(server_commands)
+    return app
 
 
 def _print_version(is_asked: bool) -> None:
@@ -32,7 +34,6 @@ def _print_version(is_asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
@@ -44,7 +45,7 @@ def _options(
 def main() -> None:
     """Run the command line; a usage error is one line on standard error and exit code 2."""
     try:
-        code = app(prog_name="wireproof", standalone_mode=False)
+        code = build_app()(prog_name="wireproof", standalone_mode=False)
     except typer.TyperException as exc:
         context = getattr(exc, "ctx", None)
         command = context.command_path if context else "wireproof"
@@ -52,8 +53,8 @@ def main() -> None:
         if message:
             typer.echo(f"{command}: {message} (see `{command} --help`)", err=True)
         code = USAGE_EXIT_CODE
-    except typer.Abort:
-        code = 130
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED_EXIT_CODE
     sys.exit(code)
 
 
