@@ -26,6 +26,7 @@ from specs.message import Frame
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 READ_BYTES = 65_536
+LINGER_S = 0.2
 
 
 class Unreachable(Exception):
@@ -102,6 +103,8 @@ class Wire:
         self._is_text = True
         self.pongs: list[bytes] = []
         self.closed: Closed | None = None
+        self.is_dropped = False
+        """Whether this side has given the connection up."""
 
     @classmethod
     def connect(
@@ -221,15 +224,21 @@ class Wire:
                 self._take(event)
         return data in self.pongs
 
-    def close(self) -> None:
-        """Close in order, without waiting for the answer, and forget the socket."""
+    def close(self, linger_s: float = LINGER_S) -> bool:
+        """Close in order: the closing handshake, then TCP; tell whether the other side took part within `linger_s`.
+
+        What was not read yet would make the kernel reset the connection, and a proxy might then lose the close frame.
+        """
         if self.closed is None and self._protocol.state is State.OPEN:
             self._protocol.send_close(1000)
             self._flush()
+        has_ended = self.wait_closed(time.monotonic() + linger_s) is not None
         self.abort()
+        return has_ended
 
     def abort(self) -> None:
         """Drop the TCP connection."""
+        self.is_dropped = True
         self._sock.close()
 
     def _take(self, event: object) -> None:
