@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from conformance.faults import Violation
 from conformance.verbs.acting import done, let_arrive, refuses, staged, traces, tried
 from conformance.verbs.expectations import accepted, join_refused
-from conformance.verbs.ledger import amount_of
+from conformance.verbs.ledger import ODD_AMOUNTS, amount_of
 from conformance.written import case
 from specs.amounts import average, format_amount
 
@@ -138,23 +138,7 @@ def zero_offer(lab: Lab) -> None:
 def odd_amount_forms(lab: Lab) -> None:
     """Amounts with an exponent, a sign, a leading zero, white space, a bare point or nine fraction digits are refused."""
     stage = session(lab)
-    odd = (
-        "1e1",
-        "+1",
-        "01",
-        " 1",
-        "1 ",
-        ".5",
-        "1.",
-        "1.000000001",
-        "0x1",
-        "1,5",
-        "1_0",
-        "NaN",
-        "Infinity",
-        1.5,
-    )
-    for amount in odd:
+    for amount in ODD_AMOUNTS:
         refuses(
             stage,
             "negotiation/amount-form",

@@ -25,6 +25,25 @@ ACKNOWLEDGE = "acknowledge_transfer"
 COMPLETE = "transfer_complete"
 
 
+ODD_AMOUNTS: tuple[Any, ...] = (
+    "1e1",
+    "+1",
+    "01",
+    " 1",
+    "1 ",
+    ".5",
+    "1.",
+    "1.000000001",
+    "0x1",
+    "1,5",
+    "1_0",
+    "NaN",
+    "Infinity",
+    1.5,
+)
+"""Texts and numbers that a number parser may take and that are no amounts (`reading.md` section 6)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A transfer that a party has proposed."""
