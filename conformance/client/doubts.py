@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 FAILURES_IN_A_ROW = 2
 DOUBTFUL_S = 0.05
-"""How long to wait for an effect that has stayed out several times, after the reply to what should cause it."""
+"""The shortest wait for an effect that has stayed out several times, after the reply to what should cause it."""
+SLOWEST_FACTOR = 4
+"""How many times as long as the endpoint's slow answers such an effect is waited for at least."""
+PROBE_EVERY = 8
+"""Every how many waits in vain one has full patience again, so that an effect that has come back is seen."""
 
 
 @dataclass(slots=True)
@@ -22,6 +27,8 @@ class Doubts:
     missing_effects: dict[tuple[str, str], int] = field(default_factory=dict)
     """How often in a row an effect (family, event) has been waited for in vain."""
 
+    answer_times_s: deque[float] = field(default_factory=lambda: deque(maxlen=100))
+    """How long the latest answers have taken: a distant endpoint is not to be taken for one that does not answer."""
     told: set[tuple[str, str]] = field(default_factory=set)
     """Advice (requirement, subject) that a case of the run has given already."""
 
@@ -36,9 +43,19 @@ class Doubts:
         return self.failed_controls.get((family, event), 0) >= FAILURES_IN_A_ROW
 
     def patience_s(self, family: str, effect: str, usual_s: float) -> float:
-        """Return how long to wait for an effect: as usual, until it has failed to come several times in a row."""
-        is_doubtful = self.missing_effects.get((family, effect), 0) >= 2 * FAILURES_IN_A_ROW
-        return min(usual_s, DOUBTFUL_S) if is_doubtful else usual_s
+        """Return how long to wait for an effect: as usual, until it has failed to come several times in a row.
+
+        From then on it is a multiple of what slow answers of this endpoint take, and now and then as usual again.
+        """
+        missed = self.missing_effects.get((family, effect), 0)
+        if missed < 2 * FAILURES_IN_A_ROW or missed % PROBE_EVERY == 0:
+            return usual_s
+        return min(usual_s, max(DOUBTFUL_S, SLOWEST_FACTOR * self._slow_answer_s()))
+
+    def _slow_answer_s(self) -> float:
+        """Return the time within which 95 of 100 answers have come; 0 before the first."""
+        ordered = sorted(self.answer_times_s)
+        return ordered[int(len(ordered) * 0.95)] if ordered else 0.0
 
     def note_effect(self, family: str, effect: str, *, has_come: bool) -> None:
         """Remember whether an effect has come."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -136,7 +137,7 @@ class Peer:
         usual_s = self.reply_s if wait_s is None else wait_s
         kind = None if expecting is None else (self.monitor.family_of(str(pushed.topic)), expecting)
         until_s = self.deadline.cap(usual_s if kind is None else self._doubts.patience_s(*kind, usual_s))
-        start = self._sent_at[id(pushed)]
+        start, began_s = self._sent_at[id(pushed)], time.monotonic()
         found = self._answer_in(pushed, start)
         while found is None and self._pump(until_s):
             found = self._answer_in(pushed, start)
@@ -146,6 +147,7 @@ class Peer:
         if kind is not None:
             self._doubts.note_effect(*kind, has_come=found is not None)
         if found is not None:
+            self._doubts.answer_times_s.append(time.monotonic() - began_s)
             return found
         if self.wire.closed is not None:
             return Answer("disconnected", closed=self.wire.closed)

@@ -1,0 +1,50 @@
+"""Tests of `conformance.client.doubts`: how long is waited for what has not come before."""
+
+from __future__ import annotations
+
+from conformance.client.doubts import DOUBTFUL_S, PROBE_EVERY, SLOWEST_FACTOR, Doubts
+
+USUAL_S = 2.0
+
+
+def missed(times: int) -> Doubts:
+    """Return doubts about an effect that has been waited for in vain so many times."""
+    doubts = Doubts()
+    for _ in range(times):
+        doubts.note_effect("task", "progress", has_come=False)
+    return doubts
+
+
+def test_an_effect_is_waited_for_as_usual_until_it_has_stayed_out_several_times() -> None:
+    """A few misses are no reason for less patience."""
+    assert [missed(times).patience_s("task", "progress", USUAL_S) for times in range(4)] == [USUAL_S] * 4
+    assert missed(4).patience_s("task", "progress", USUAL_S) == DOUBTFUL_S
+
+
+def test_patience_returns_with_the_effect() -> None:
+    """One arrival makes up for all misses."""
+    doubts = missed(5)
+    doubts.note_effect("task", "progress", has_come=True)
+    assert doubts.patience_s("task", "progress", USUAL_S) == USUAL_S
+
+
+def test_now_and_then_patience_is_full_again() -> None:
+    """An effect that has come back late is not overlooked for ever."""
+    assert missed(PROBE_EVERY).patience_s("task", "progress", USUAL_S) == USUAL_S
+    assert missed(PROBE_EVERY + 1).patience_s("task", "progress", USUAL_S) == DOUBTFUL_S
+
+
+def test_a_distant_endpoint_is_given_more_time() -> None:
+    """The wait is a multiple of what slow answers take, and never longer than usual."""
+    doubts = missed(5)
+    doubts.answer_times_s.extend([0.1] * 100)
+    assert doubts.patience_s("task", "progress", USUAL_S) == SLOWEST_FACTOR * 0.1
+    doubts.answer_times_s.extend([1.5] * 100)
+    assert doubts.patience_s("task", "progress", USUAL_S) == USUAL_S
+
+
+def test_other_effects_are_not_doubted() -> None:
+    """Doubt is about one effect of one family."""
+    doubts = missed(5)
+    assert doubts.patience_s("task", "input_stream", USUAL_S) == USUAL_S
+    assert doubts.patience_s("payment", "progress", USUAL_S) == USUAL_S
