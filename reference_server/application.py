@@ -39,6 +39,9 @@ class Application:
         run: Label of the run; with one seed, another label gives other ids and credentials.
         control_token: What an operator must show; None refuses every operator.
         now: The clock, in UTC.
+        effects: What joins and events do; what `handlers` have entered by default.
+        enforcement: Enforces the documents.
+        presence: Tracks who is where.
 
     """
 
@@ -51,14 +54,18 @@ class Application:
         run: str = "",
         control_token: str | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        effects: registry.Effects = registry.REGISTERED,
+        enforcement: type[Enforcement] = Enforcement,
+        presence: type[PresenceTracker] = PresenceTracker,
     ) -> None:
         self.api = api
         self.store: Store = MemoryStore() if store is None else store
         self._identifiers = Identifiers(seed, run)
         self._control_token = control_token
         self._now = now
-        self._enforcement = Enforcement(api)
-        self._presence = PresenceTracker(self._identifiers)
+        self._effects = effects
+        self._enforcement = enforcement(api)
+        self._presence = presence(self._identifiers)
 
     def authenticate(self, socket: Socket, params: Mapping[str, str]) -> Identity | None:
         """Return who connects with these query parameters; None refuses the connection.
@@ -80,7 +87,7 @@ class Application:
         if role is None:
             return Outcome("error", {"reason": UNAUTHORIZED})
         channel.role = role
-        effect = registry.JOIN_EFFECTS.get(family.name)
+        effect = self._effects.joins.get(family.name)
         try:
             ctx = self._context(channel, self._enforcement.check_join_payload(family, payload))
             with self.store.transaction():
@@ -110,7 +117,7 @@ class Application:
 
     def _carry_out(self, ctx: Context, event: Event) -> Mapping[str, Any] | None:
         self._enforcement.check(ctx, event)
-        effect = registry.EVENT_EFFECTS.get((ctx.family.name, event.event))
+        effect = self._effects.events.get((ctx.family.name, event.event))
         response = None
         if effect is not None:
             response = effect(ctx)
@@ -132,6 +139,7 @@ class Application:
             identifiers=self._identifiers,
             now=now,
             check_params=self._enforcement.check_params,
+            creations=self._effects.creations,
             channel=channel,
             payload=payload,
             resource=self._resource(channel.family, channel.topic, now),
@@ -181,11 +189,6 @@ class Application:
         finder = _FINDERS.get(names)
         agent = None if finder is None else finder(self.store, params)
         return None if agent is None else agent.id
-
-
-def build_application(api: Api, *, seed: int | None, control_token: str | None) -> Application:
-    """Build the application that `wireproof serve` serves, with its records in memory."""
-    return Application(api, seed=seed, control_token=control_token)
 
 
 def _is_same(given: str, expected: str) -> bool:

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from reference_server.application import build_application
+from reference_server.assembly import Assembly
 from reference_server.redaction import credential_names, log_to_stderr
-from reference_server.server import Settings, run, serve
+from reference_server.server import Settings, run
 from reference_server.transport import Limits
 from reference_server.versions import PhoenixVersion, UnknownPhoenixVersion
 from specs.loader import DocumentsInvalid, load
 
 if TYPE_CHECKING:
-    from reference_server.outcome import Application
     from reference_server.server import Server
     from specs.model import Api
 
@@ -76,13 +75,14 @@ def serve_command(
     )
     api = _documents(spec)
     log_to_stderr(log_level, credential_names(api))
-    application = build_application(api, seed=seed, control_token=control_token or None)
-    raise typer.Exit(run(lambda: _serve(application, api, settings)))
+    assembly = Assembly(api, settings, seed=seed, control_token=control_token or None)
+    raise typer.Exit(run(lambda: _serve(assembly)))
 
 
-async def _serve(application: Application, api: Api, settings: Settings) -> int:
+async def _serve(assembly: Assembly) -> int:
+    settings = assembly.settings
     try:
-        server = await serve(application, api, settings)
+        server = await assembly.start()
     except (OSError, UnicodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
         _refuse(f"cannot listen on {settings.host}:{settings.port}: {reason}")

@@ -9,9 +9,10 @@ channel (L-7), never the connection; a frame that cannot be decoded ends the con
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from reference_server.commits import Commits
 from reference_server.outcome import Application, Broadcast, Channel, Identity, Outcome
 from reference_server.redaction import describe_exception, printable
 from reference_server.versions import CRASH_CLOSE_CODE, PhoenixVersion
@@ -35,16 +36,6 @@ if TYPE_CHECKING:
     from specs.model import Api, Topic
 
 _log = logging.getLogger("reference_server.connection")
-
-
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """What all connections of a server share."""
-
-    api: Api
-    application: Application
-    broker: Broker
-    version: PhoenixVersion
 
 
 @dataclass(eq=False, slots=True)
@@ -274,3 +265,16 @@ class Connection:
 
     def _write(self, message: Message) -> None:
         self.send(self.serializer.encode_server(message))
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What all connections of a server share."""
+
+    api: Api
+    application: Application
+    broker: Broker
+    version: PhoenixVersion
+    commits: Commits = field(default_factory=Commits)
+    connection: type[Connection] = Connection
+    """What drives each of them."""

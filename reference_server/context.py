@@ -50,6 +50,8 @@ class Context:
     now: datetime
     check_params: Callable[[Topic, Any], Mapping[str, Any]]
     """Returns the params of a new resource of a family if they fit; refuses them otherwise."""
+    creations: Mapping[str, Callable[[Context, Mapping[str, Any]], Mapping[str, Any]]]
+    """Turns the params of a new resource into its first data, by topic family."""
     channel: Channel
     payload: Mapping[str, Any]
     resource: Resource

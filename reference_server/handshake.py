@@ -12,14 +12,14 @@ import ipaddress
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 
 from websockets.http11 import Request
 
 from reference_server.redaction import describe_exception
-from specs.serializer import V1, V2, choose_serializer
+from specs.serializer import SERIALIZERS, V1, V2, choose_version
 
 if TYPE_CHECKING:
     from websockets.datastructures import Headers
@@ -72,6 +72,8 @@ class Policy:
     version: PhoenixVersion
     origins: tuple[str, ...] = ()
     """Origins let in besides the server's own host and loopback: `https://a.x`, `//a.x`, `//*.a.x`; `*` lets all in."""
+    serializers: Mapping[str, V1 | V2] = field(default_factory=lambda: SERIALIZERS)
+    """By the version that the handshake names."""
 
 
 def decide(request: Request, policy: Policy) -> Accept | Refuse:
@@ -96,7 +98,7 @@ def decide(request: Request, policy: Policy) -> Accept | Refuse:
         return Refuse(500)
     if not _is_origin_allowed(request.headers, policy.origins):
         return Refuse(403)
-    serializer = _serializer(query, policy.version)
+    serializer = _serializer(query, policy)
     if isinstance(serializer, Refuse):
         return serializer
     identity = _authenticated(choose_socket(candidates, query), query, policy.application)
@@ -226,10 +228,11 @@ def _segments(path: str) -> list[str]:
     return [unquote(segment) for segment in path.split("/") if segment]
 
 
-def _serializer(query: Query, version: PhoenixVersion) -> V1 | V2 | Refuse:
+def _serializer(query: Query, policy: Policy) -> V1 | V2 | Refuse:
     if "vsn" in query and query["vsn"] is None:
-        return Refuse(version.non_string_vsn_status)
-    return choose_serializer(query.get("vsn")) or Refuse(403)
+        return Refuse(policy.version.non_string_vsn_status)
+    chosen = choose_version(query.get("vsn"))
+    return Refuse(403) if chosen is None else policy.serializers[chosen]
 
 
 def _authenticated(socket: Socket, query: Query, application: Application) -> Identity | Refuse:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +60,17 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """One numbered value of a collection that belongs to a resource."""
+
+    topic: str
+    collection: str
+    number: int
+    value: Any
+    """JSON; None where the entry is removed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A message addressed to an agent."""
 
@@ -87,3 +98,7 @@ class Happening:
     """Whom it is counted for."""
     amount: Decimal = Decimal(0)
     family: str = ""
+
+
+Change: TypeAlias = Agent | Resource | Entry | Message | Happening
+"""A record as it is from now on."""

@@ -6,6 +6,7 @@ An event without an entry works too: the documents alone validate it, relay it a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from reference_server.context import Context
@@ -18,6 +19,24 @@ Creation: TypeAlias = Callable[[Context, Mapping[str, Any]], Mapping[str, Any]]
 EVENT_EFFECTS: dict[tuple[str, str], Effect] = {}
 JOIN_EFFECTS: dict[str, Effect] = {}
 CREATIONS: dict[str, Creation] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The effects that an application uses."""
+
+    events: dict[tuple[str, str], Effect]
+    """By topic family and event."""
+    joins: dict[str, Effect]
+    creations: dict[str, Creation]
+
+    def copy(self) -> Effects:
+        """Return effects that may be changed without changing these."""
+        return Effects(dict(self.events), dict(self.joins), dict(self.creations))
+
+
+REGISTERED = Effects(EVENT_EFFECTS, JOIN_EFFECTS, CREATIONS)
+"""What the modules of `handlers` have entered."""
 
 
 def handles(families: str | tuple[str, ...], event: str) -> Callable[[Effect], Effect]:

@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from reference_server.broker import Broker
-from reference_server.connection import Backend
+from reference_server.commits import Commits
+from reference_server.connection import Backend, Connection
 from reference_server.handshake import Accept, Policy, Refuse, decide
 from reference_server.redaction import credential_names, redact_url
 from reference_server.transport import Limits, WebSocketTransport
 from reference_server.versions import PhoenixVersion
+from specs.serializer import SERIALIZERS, V1, V2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     from websockets.http11 import Request
 
@@ -40,6 +42,19 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     drain_timeout_s: float = 4.0
     """How long clients may take to close after `drain`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """What a server is put together from below the application; another piece makes it behave otherwise."""
+
+    broker: Callable[[], Broker] = Broker
+    connection: type[Connection] = Connection
+    transport: type[WebSocketTransport] = WebSocketTransport
+    decide: Callable[[Request, Policy], Accept | Refuse] = decide
+    serializers: Mapping[str, V1 | V2] = field(default_factory=lambda: SERIALIZERS)
+    commits: Commits = field(default_factory=Commits)
+    """Counts the transactions of the application's store."""
 
 
 class Server:
@@ -88,13 +103,16 @@ class Server:
             transport.abort()
 
 
-async def serve(application: Application, api: Api, settings: Settings | None = None) -> Server:
+async def serve(
+    application: Application, api: Api, settings: Settings | None = None, pieces: Pieces | None = None
+) -> Server:
     """Listen for clients.
 
     Args:
         application: The channel side.
         api: The protocol that it serves; gives the sockets and the topics.
         settings: Address, version and limits; the defaults when None.
+        pieces: What it is put together from; the usual ones when None.
 
     Returns:
         The server; it accepts connections already.
@@ -104,20 +122,23 @@ async def serve(application: Application, api: Api, settings: Settings | None = 
 
     """
     settings = settings or Settings()
-    backend = Backend(api, application, Broker(), settings.version)
-    policy = Policy(tuple(api.sockets.values()), application, settings.version, settings.origins)
+    pieces = pieces or Pieces()
+    backend = Backend(api, application, pieces.broker(), settings.version, pieces.commits, pieces.connection)
+    policy = Policy(
+        tuple(api.sockets.values()), application, settings.version, settings.origins, pieces.serializers
+    )
     names = credential_names(api)
     live: set[WebSocketTransport] = set()
 
     def on_request(request: Request) -> Accept | Refuse:
-        decision = decide(request, policy)
+        decision = pieces.decide(request, policy)
         if _log.isEnabledFor(logging.INFO):
             status = decision.status if isinstance(decision, Refuse) else 101
             _log.info("%s %s: %d", request.method, redact_url(request.path, names), status)
         return decision
 
     def make_transport() -> WebSocketTransport:
-        return WebSocketTransport(backend, on_request, settings.limits, live)
+        return pieces.transport(backend, on_request, settings.limits, live)
 
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(make_transport, settings.host, settings.port, backlog=1024)

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from reference_server.records import PENDING, Agent, Happening, Message, Resource
+from reference_server.records import PENDING, Agent, Change, Entry, Happening, Message, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 V = TypeVar("V")
+RecordT = TypeVar("RecordT", Agent, Resource, Message)
 
 
 class OutsideTransaction(RuntimeError):
@@ -97,10 +98,24 @@ class Store(Protocol):
         """Note something that has happened."""
 
 
-class MemoryStore:
-    """A store that ends with the process; it undoes a failed transaction from a log."""
+class Journal(Protocol):
+    """Takes what each transaction has changed, so that it outlives the process."""
 
-    def __init__(self) -> None:
+    def append(self, changes: Sequence[Change]) -> None:
+        """Take the changes of one transaction, in their order; never raises."""
+
+
+class MemoryStore:
+    """A store that ends with the process; it undoes a failed transaction from a log.
+
+    Args:
+        journal: Is given the changes of every transaction that succeeds and changes anything.
+
+    """
+
+    def __init__(self, journal: Journal | None = None) -> None:
+        self._journal = journal
+        self._changes: list[Change] = []
         self._undo: list[Callable[[], object]] | None = None
         self._agents: dict[str, Agent] = {}
         self._by_api_key: dict[bytes, str] = {}
@@ -126,8 +141,12 @@ class MemoryStore:
             for step in reversed(self._undo):
                 step()
             raise
+        else:
+            if self._journal is not None and self._changes:
+                self._journal.append(tuple(self._changes))
         finally:
             self._undo = None
+            self._changes.clear()
 
     def agent(self, agent_id: str) -> Agent | None:
         """Return the agent of that id."""
@@ -165,7 +184,7 @@ class MemoryStore:
             self._remove(self._by_owner[former.owner], agent.id)
             for capability in former.capabilities:
                 self._remove(self._by_capability[capability], agent.id)
-        self._set(self._agents, agent.id, _own_agent(agent))
+        self._keep(self._agents, agent.id, _own_agent(agent))
         self._set(self._by_api_key, _digest(agent.api_key), agent.id)
         self._set(self._by_session_token, _digest(agent.session_token), agent.id)
         self._set(self._by_owner[agent.owner], agent.id, None)
@@ -188,7 +207,7 @@ class MemoryStore:
 
     def put_resource(self, resource: Resource) -> None:
         """Insert a resource, or replace the one of the same topic."""
-        self._set(self._resources, resource.topic, _own_resource(resource))
+        self._keep(self._resources, resource.topic, _own_resource(resource))
         self._set(self._topics[resource.family], resource.id, resource.topic)
 
     def entry(self, topic: str, collection: str, number: int) -> Any | None:
@@ -202,11 +221,14 @@ class MemoryStore:
 
     def put_entry(self, topic: str, collection: str, number: int, value: Any) -> None:
         """Insert or replace an entry; its value is JSON other than null."""
-        self._set(self._entries[topic, collection], number, own_copy(value))
+        kept = own_copy(value)
+        self._set(self._entries[topic, collection], number, kept)
+        self._changes.append(Entry(topic, collection, number, kept))
 
     def delete_entry(self, topic: str, collection: str, number: int) -> None:
         """Remove an entry, if it is there."""
         self._remove(self._entries[topic, collection], number)
+        self._changes.append(Entry(topic, collection, number, None))
 
     def message(self, message_id: str) -> Message | None:
         """Return the message of that id."""
@@ -225,7 +247,7 @@ class MemoryStore:
 
     def put_message(self, message: Message) -> None:
         """Insert a message, or replace the one of the same id."""
-        self._set(self._messages, message.id, replace(message, payload=own_copy(message.payload)))
+        self._keep(self._messages, message.id, replace(message, payload=own_copy(message.payload)))
         inbox = self._inboxes[message.to_agent_id]
         if message.status == PENDING:
             self._set(inbox, message.id, None)
@@ -243,11 +265,16 @@ class MemoryStore:
         at = bisect.bisect_right(self._happenings, happening.at, key=lambda other: other.at)
         self._log(lambda: self._happenings.pop(at))
         self._happenings.insert(at, happening)
+        self._changes.append(happening)
 
     def _log(self, step: Callable[[], object]) -> None:
         if self._undo is None:
             raise OutsideTransaction("changes are made in a transaction")
         self._undo.append(step)
+
+    def _keep(self, table: dict[str, RecordT], key: str, record: RecordT) -> None:
+        self._set(table, key, record)
+        self._changes.append(record)
 
     def _set(self, table: dict[K, V], key: K, value: V) -> None:
         if key in table:

@@ -9,38 +9,28 @@ The connection is told of its end as soon as a close frame is sent or received, 
 from __future__ import annotations
 
 import asyncio
-import http
 import logging
-import struct
+from collections import deque
 from dataclasses import dataclass
-from email.utils import formatdate
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from websockets.datastructures import Headers
-from websockets.frames import Close, CloseCode, Opcode
-from websockets.frames import Frame as WireFrame
-from websockets.http11 import Request, Response
+from websockets.frames import CloseCode
+from websockets.http11 import Request
 from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.utils import accept_key
 
-from reference_server.connection import Backend, Connection
 from reference_server.handshake import Accept, OnRequest, Refuse
+from reference_server.http_responses import refusal, switching
 from reference_server.redaction import describe_exception
 from reference_server.versions import CRASH_CLOSE_CODE, IDLE_CLOSE_CODE, STOP_CLOSE_CODE
-from specs.message import Frame
+from reference_server.wire_protocol import WireProtocol, encode_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from reference_server.connection import Backend, Connection
+    from specs.message import Frame
 
 _log = logging.getLogger("reference_server.transport")
-# The library's own lines would show request targets and frames, both of which hold credentials.
-_SILENT = logging.getLogger("reference_server.silenced")
-_SILENT.disabled = True
-
 _HEAD_END = b"\r\n\r\n"
 _MAX_HEAD_BYTES = 65_536
-_SHORT_LENGTH, _MEDIUM_LENGTH = 126, 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,60 +47,6 @@ class Limits:
     """What may wait for a client that does not read; beyond it the connection is dropped."""
 
 
-def encode_frame(frame: Frame) -> bytes:
-    """Build the bytes of one unmasked, unfragmented WebSocket frame (RFC 6455 section 5.2)."""
-    head, length = 0x81 if frame.is_text else 0x82, len(frame.data)
-    if length < _SHORT_LENGTH:
-        return struct.pack("!BB", head, length) + frame.data
-    if length < _MEDIUM_LENGTH:
-        return struct.pack("!BBH", head, 126, length) + frame.data
-    return struct.pack("!BBQ", head, 127, length) + frame.data
-
-
-class WireProtocol(ServerProtocol):
-    """The library's state machine, handing over whole messages in order and closing with an empty reason."""
-
-    def __init__(
-        self, max_bytes: int, on_message: Callable[[Frame], None], on_end: Callable[[int | None], None]
-    ) -> None:
-        super().__init__(max_size=max_bytes, logger=_SILENT)
-        self._on_message = on_message
-        self._on_end = on_end
-        self._parts: list[bytes] = []
-        self._is_text = False
-
-    def fail(self, code: int, reason: str = "") -> None:  # noqa: ARG002 - reasons are always empty (section 8)
-        """Send a close frame where none was sent, and end the connection from our side."""
-        super().fail(code)
-        self._on_end(code)
-
-    def recv_frame(self, frame: WireFrame) -> None:
-        """Take one frame; a message is handed over with its last one."""
-        if frame.opcode is Opcode.CLOSE:
-            # The client's code is echoed (T-6), its reason is not.
-            Close.parse(frame.data)
-            frame = WireFrame(Opcode.CLOSE, frame.data[:2])
-        super().recv_frame(frame)
-        self.events.clear()
-        if frame.opcode is Opcode.CLOSE:
-            self._on_end(self.close_rcvd.code if self.close_rcvd else None)
-        elif frame.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
-            self._assemble(frame)
-
-    def _assemble(self, frame: WireFrame) -> None:
-        if frame.opcode is not Opcode.CONT:
-            self._is_text = frame.opcode is Opcode.TEXT
-        self._parts.append(bytes(frame.data))
-        if not frame.fin:
-            return
-        data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts = []
-        if self._is_text:
-            # A UnicodeDecodeError is what the library turns into a close with 1007 (M-11).
-            data.decode()
-        self._on_message(Frame(data, self._is_text))
-
-
 class WebSocketTransport(asyncio.Protocol):
     """One TCP connection of a client.
 
@@ -124,6 +60,8 @@ class WebSocketTransport(asyncio.Protocol):
 
     """
 
+    wire_protocol: ClassVar[type[WireProtocol]] = WireProtocol
+
     def __init__(
         self, backend: Backend, on_request: OnRequest, limits: Limits, live: set[WebSocketTransport]
     ) -> None:
@@ -133,12 +71,13 @@ class WebSocketTransport(asyncio.Protocol):
         self._live = live
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
-        self._wire = WireProtocol(limits.message_bytes, self._received, self._ended)
+        self._wire = self.wire_protocol(limits.message_bytes, self._received, self._ended)
         self._connection: Connection | None = None
         self._head = b""
         self._last_inbound_s = self._loop.time()
         self._is_reading = self._is_paused = self._is_flush_due = self._is_finished = False
         self._timer: asyncio.TimerHandle | None = None
+        self._held: deque[tuple[bytes, bool]] = deque()
 
     # Called by asyncio.
 
@@ -161,10 +100,11 @@ class WebSocketTransport(asyncio.Protocol):
             self._is_reading = False
         self._flush()
 
-    def eof_received(self) -> None:
-        """Take note that the client sends no more; asyncio then closes TCP once everything is written."""
+    def eof_received(self) -> bool:
+        """Take note that the client sends no more; TCP is closed once everything is written."""
         self._wire.receive_eof()
         self._flush()
+        return bool(self._held)
 
     def pause_writing(self) -> None:
         """Read no more from a client that does not read."""
@@ -240,7 +180,7 @@ class WebSocketTransport(asyncio.Protocol):
             return
         decision = self._on_request(requests[0])
         if isinstance(decision, Refuse):
-            self._wire.send_response(_response(decision))
+            self._wire.send_response(refusal(decision))
         else:
             self._open(decision)
 
@@ -249,11 +189,11 @@ class WebSocketTransport(asyncio.Protocol):
             self._wire.fail(CloseCode.PROTOCOL_ERROR)
         # Where the library has no answer of its own, Phoenix' servers still have one.
         if not any(self._wire.writes):
-            self._wire.writes.insert(0, _response(Refuse(400)).serialize())
+            self._wire.writes.insert(0, refusal(Refuse(400)).serialize())
 
     def _open(self, accept: Accept) -> None:
-        self._wire.send_response(_switching(accept.key))
-        self._connection = Connection(
+        self._wire.send_response(switching(accept.key))
+        self._connection = self._backend.connection(
             self._backend, accept.identity, accept.serializer, self.send, self.close
         )
         self._cancel_timer()
@@ -297,9 +237,24 @@ class WebSocketTransport(asyncio.Protocol):
         writes = self._wire.data_to_send()
         if not writes or self._transport.is_closing():
             return
-        self._transport.write(b"".join(writes))
         # The library's sign for the end of the stream is an empty piece.
-        if not writes[-1]:
+        data, is_last = b"".join(writes), not writes[-1]
+        commits = self._backend.commits
+        if commits.kept == commits.made and not self._held:
+            self._write(data, is_last)
+            return
+        self._held.append((data, is_last))
+        commits.call_when_kept(self._release)
+
+    def _release(self) -> None:
+        """Write the next bytes that were held until the changes that they may tell of were kept."""
+        data, is_last = self._held.popleft()
+        if not self._transport.is_closing():
+            self._write(data, is_last)
+
+    def _write(self, data: bytes, is_last: bool) -> None:
+        self._transport.write(data)
+        if is_last:
             self._finish()
 
     def _finish(self) -> None:
@@ -314,28 +269,3 @@ class WebSocketTransport(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _switching(key: str) -> Response:
-    headers = Headers(
-        [("Date", formatdate(usegmt=True)), ("Upgrade", "websocket"), ("Connection", "Upgrade")]
-    )
-    headers["Sec-WebSocket-Accept"] = accept_key(key)
-    return Response(101, "Switching Protocols", headers)
-
-
-def _response(refuse: Refuse) -> Response:
-    body = refuse.body.encode()
-    headers = Headers(
-        [
-            ("Date", formatdate(usegmt=True)),
-            ("Cache-Control", "max-age=0, private, must-revalidate"),
-            ("Connection", "close"),
-            ("Content-Length", str(len(body))),
-        ]
-    )
-    if body:
-        headers["Content-Type"] = "text/plain; charset=utf-8"
-    if refuse.status == http.HTTPStatus.UPGRADE_REQUIRED:
-        headers["Upgrade"] = "websocket"
-    return Response(refuse.status, http.HTTPStatus(refuse.status).phrase, headers, body)

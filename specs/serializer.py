@@ -21,7 +21,7 @@ __all__ = [
     "MalformedFrame",
     "UnencodableMessage",
     "UnknownFrameKind",
-    "choose_serializer",
+    "choose_version",
 ]
 
 _V1_REQUIRED = ("topic", "event", "payload", "ref")
@@ -194,8 +194,8 @@ class V2:
 SERIALIZERS: Final[dict[str, V1 | V2]] = {"1.0.0": V1(), "2.0.0": V2()}
 
 
-def choose_serializer(vsn: str | None) -> V1 | V2 | None:
-    """Choose the serializer for the `vsn` of a handshake, or `None` where Phoenix answers 403.
+def choose_version(vsn: str | None) -> str | None:
+    """Choose the key of `SERIALIZERS` for the `vsn` of a handshake, or `None` where Phoenix answers 403.
 
     Args:
         vsn: Value of the query parameter; `None` where it is absent, which means 1.0.0.
@@ -205,7 +205,7 @@ def choose_serializer(vsn: str | None) -> V1 | V2 | None:
 
     """
     if vsn is None:
-        return SERIALIZERS["1.0.0"]
+        return V1.vsn
     version = _VERSION.fullmatch(vsn)
     if version is None:
         return None
@@ -213,7 +213,8 @@ def choose_serializer(vsn: str | None) -> V1 | V2 | None:
     # 2.0.0-rc.1 comes before 2.0.0, 2.0.1-dev does not.
     if minor != "0" or (patch == "0" and version["pre"]):
         return None
-    return SERIALIZERS.get(f"{major}.0.0")
+    chosen = f"{major}.0.0"
+    return chosen if chosen in SERIALIZERS else None
 
 
 def _decoded(decode: Any, data: bytes) -> Any:

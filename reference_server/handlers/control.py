@@ -7,7 +7,6 @@ import binascii
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from reference_server import registry
 from reference_server.context import Context, Refused
 from reference_server.handlers.analytics import ALERT_SUBSCRIPTION
 from reference_server.handlers.messages import NEW_MESSAGE, view
@@ -61,7 +60,7 @@ def create_resource(ctx: Context) -> Mapping[str, Any]:
         raise Refused("unknown_family")
     params = ctx.check_params(family, ctx.payload["params"])
     roles = _assigned_roles(ctx, family, ctx.payload["roles"])
-    creation = registry.CREATIONS.get(family.name)
+    creation = ctx.creations.get(family.name)
     resource_id = ctx.identifiers.new_id(family.name)
     topic = family.topic_of(resource_id)
     data = creation(ctx, params) if creation else params

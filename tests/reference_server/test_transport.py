@@ -19,8 +19,9 @@ from reference_server.handshake import Refuse
 from reference_server.outcome import Broadcast, Channel, Identity, Outcome
 from reference_server.redaction import CredentialFilter
 from reference_server.server import Server, Settings, run, serve
-from reference_server.transport import Limits, WebSocketTransport, encode_frame
+from reference_server.transport import Limits, WebSocketTransport
 from reference_server.versions import PhoenixVersion
+from reference_server.wire_protocol import encode_frame
 from specs.loader import load
 from specs.message import Frame
 from specs.model import Api, Fixture, Join, Socket, Topic
