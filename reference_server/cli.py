@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from reference_server.assembly import Assembly
+from reference_server.deviations.catalogue import UnknownDeviation, install
 from reference_server.redaction import credential_names, log_to_stderr
 from reference_server.server import Settings, run
 from reference_server.transport import Limits
@@ -61,6 +62,10 @@ def serve_command(
         list[str] | None,
         typer.Option(help="Origin let in besides the own host and loopback; may be repeated."),
     ] = None,
+    deviate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Fault of the catalogue to serve with; may be repeated."),
+    ] = None,
     log_level: Annotated[LogLevel, typer.Option(help="How much goes to standard error.")] = LogLevel.WARNING,
 ) -> None:
     """Run the reference server until SIGTERM or SIGINT, then drain and end with 0."""
@@ -76,6 +81,7 @@ def serve_command(
     api = _documents(spec)
     log_to_stderr(log_level, credential_names(api))
     assembly = Assembly(api, settings, seed=seed, control_token=control_token or None)
+    _deviate(assembly, deviate or [])
     raise typer.Exit(run(lambda: _serve(assembly)))
 
 
@@ -105,6 +111,13 @@ async def _end(server: Server, signals: asyncio.Queue[int]) -> int:
     draining.cancel()
     await server.close()
     return _SIGNAL_EXIT_BASE + again.result()
+
+
+def _deviate(assembly: Assembly, names: list[str]) -> None:
+    try:
+        install(assembly, names)
+    except UnknownDeviation as exc:
+        _refuse(str(exc))
 
 
 def _version(text: str) -> PhoenixVersion:
