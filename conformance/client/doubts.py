@@ -29,14 +29,17 @@ class Doubts:
 
     answer_times_s: deque[float] = field(default_factory=lambda: deque(maxlen=100))
     """How long the latest answers have taken: a distant endpoint is not to be taken for one that does not answer."""
-    told: set[tuple[str, str]] = field(default_factory=set)
-    """Advice (requirement, subject) that a case of the run has given already."""
+    case: str = ""
+    """The case that is being run."""
+    told: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Which case of the run was the first to give an advice (requirement, subject)."""
 
     def is_new(self, requirement: str, subject: str) -> bool:
-        """Tell whether no case has given this advice before, and remember it."""
-        is_new = (requirement, subject) not in self.told
-        self.told.add((requirement, subject))
-        return is_new
+        """Tell whether no other case has given this advice before, and remember it.
+
+        The case that has may give it again: a second attempt at it must be able to confirm the first.
+        """
+        return self.told.setdefault((requirement, subject), self.case) == self.case
 
     def keeps_failing(self, family: str, event: str) -> bool:
         """Tell whether the control of an event has failed in two cases in a row."""

@@ -48,3 +48,12 @@ def test_other_effects_are_not_doubted() -> None:
     doubts = missed(5)
     assert doubts.patience_s("task", "input_stream", USUAL_S) == USUAL_S
     assert doubts.patience_s("payment", "progress", USUAL_S) == USUAL_S
+
+
+def test_advice_that_would_be_the_same_in_many_cases_is_given_by_one() -> None:
+    """The case that gave it may give it again, so that its second attempt confirms its first."""
+    doubts = Doubts(case="first")
+    assert [doubts.is_new("task/events-answered", "task/progress") for _ in range(2)] == [True, True]
+    assert doubts.is_new("task/events-answered", "task/cancel")
+    doubts.case = "second"
+    assert not doubts.is_new("task/events-answered", "task/progress")

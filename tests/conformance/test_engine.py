@@ -54,6 +54,18 @@ def test_a_failure_is_seen_twice_before_it_is_reported(result_of: Any) -> None:
     assert [finding.observed for finding in result.findings] == ["b"]
 
 
+def test_advice_that_is_given_once_a_run_is_confirmed_as_well(bench_at: Any, api: Api) -> None:
+    """Where advice counts as a failure, the second attempt gives it again; another case does not."""
+    bench = bench_at()
+    judge = Judge(api, bench.endpoint.profile, is_strict=True)
+
+    def unanswered(lab: Lab) -> None:
+        lab.mention(ADVICE, "task/progress", "a reply", "no reply")
+
+    cases = [Case(f"task/{name}", "task", (ADVICE,), "Something.", unanswered) for name in ("one", "two")]
+    assert [result.verdict for result in run_cases(bench, judge, cases)] == [Verdict.FAIL, Verdict.PASS]
+
+
 @pytest.mark.parametrize("second", [None, CannotTell("gone"), CannotProvision("used up"), ValueError("ours")])
 def test_a_failure_that_is_not_seen_again_is_flaky(result_of: Any, second: Exception | None) -> None:
     """Whatever else the second attempt comes to, it confirms nothing, and it is no pass."""

@@ -27,7 +27,7 @@ USAGE_EXIT_CODE = 2
 
 def main(arguments: list[str] | None = None) -> int:
     """Try deviations out and show what became of them."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_intermixed_args(arguments)
     api = load(options.spec)
     chosen = select(list(catalogue(api).values()), options.globs)
     if not chosen:
