@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test check format clients clean
+.PHONY: demo test check format clients benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
@@ -25,6 +25,12 @@ check: $(VENV)/.installed-dev test
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Takes two minutes and wants a quiet machine.
+benchmark: $(VENV)/.installed
+	$(BIN)/python tests/benchmarks/throughput.py
+	$(BIN)/python tests/benchmarks/fanout.py
+	$(BIN)/python tests/benchmarks/memory.py
 
 clients: $(CLIENTS)/.installed $(JS_CLIENT)/node_modules/.installed
 
