@@ -133,7 +133,7 @@ def _nonce_in(ctx: Context, nonce: Nonce) -> int:
 def _fitting(validator: Validator, payload: Any) -> Mapping[str, Any]:
     if not isinstance(payload, dict):
         raise Refused(INVALID_PAYLOAD, detail={"pointer": "", "keyword": "type"})
-    if not validator.is_valid(payload):
+    if not validator.is_valid_json(payload):
         faults = validator.faults(payload)
         detail = {"pointer": faults[0].pointer, "keyword": faults[0].keyword} if faults else {}
         raise Refused(INVALID_PAYLOAD, detail=detail)

@@ -127,6 +127,9 @@ class V2:
         """
         if not frame.is_text:
             return Message(*binary_frames.unpack_client(frame.data))
+        plain = json_text.decode_plain_fields(frame.data)
+        if plain is not None:
+            return Message(*plain)
         value = _decoded(json_text.decode_first_wins, frame.data)
         if not isinstance(value, list):
             raise MalformedFrame(f"serializer 2.0.0 expects an array, not {_kind_of(value)}")
@@ -148,7 +151,7 @@ class V2:
             return Frame(_server_binary(message), is_text=False)
         if _has_binary_response(message):
             return Frame(_server_binary_reply(message), is_text=False)
-        return _text_frame(_v2_array(message))
+        return _text_frame(_v2_array(message), nulls=(message.join_ref is None) + (message.ref is None))
 
     def encode_client(self, message: Message) -> Frame:
         """Write a client's message: text, or layout B-1 for a binary payload.
@@ -230,9 +233,9 @@ def _with_string_event(message: Message) -> Message:
     return message
 
 
-def _text_frame(value: Any) -> Frame:
+def _text_frame(value: Any, *, nulls: int = 0) -> Frame:
     try:
-        return Frame(json_text.encode(value), is_text=True)
+        return Frame(json_text.encode(value, nulls=nulls), is_text=True)
     except json_text.NotJson as fault:
         raise UnencodableMessage(str(fault)) from None
 

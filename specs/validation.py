@@ -75,8 +75,10 @@ class Validator:
 
     def is_valid(self, value: Any) -> bool:
         """Tell whether a value keeps the schema; what has no JSON text (bytes, NaN, a lone surrogate) does not."""
-        if _unfit(value) is not None:
-            return False
+        return _unfit(value) is None and self.is_valid_json(value)
+
+    def is_valid_json(self, value: Any) -> bool:
+        """Tell whether a value that came out of JSON text keeps the schema; of any other value it may say anything."""
         try:
             return self._validator.is_valid(value)
         except ValueError:

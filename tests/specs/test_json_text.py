@@ -14,6 +14,7 @@ from specs.json_text import (
     NotJson,
     decode,
     decode_first_wins,
+    decode_plain_fields,
     decode_strict,
     encode,
 )
@@ -44,6 +45,40 @@ values = st.recursive(
     max_leaves=12,
 )
 
+# Texts rather than values: keys come twice, and a colon stands for itself, as an escape, and in keys.
+_SCALARS = [
+    "null",
+    "true",
+    "0",
+    "-1.5e3",
+    '""',
+    '":"',
+    '"\\u003a"',
+    '"\\u003A:"',
+    '"a\\"b:"',
+    '"\\\\u003a"',
+    '"é:"',
+    '"null"',
+]
+_KEYS = ['"a"', '"b"', '":"', '"\\u003a"', '"\\u0061"', '""']
+texts = st.recursive(
+    st.sampled_from(_SCALARS),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda parts: f"[{', '.join(parts)}]")
+        | st.lists(st.tuples(st.sampled_from(_KEYS), inner), max_size=3).map(
+            lambda pairs: "{" + ",".join(f"{key}:{value}" for key, value in pairs) + "}"
+        )
+    ),
+    max_leaves=10,
+)
+
+
+def first_of_each(pairs):
+    members = {}
+    for key, value in pairs:
+        members.setdefault(key, value)
+    return members
+
 
 @pytest.mark.parametrize("text", REFUSED, ids=range(len(REFUSED)))
 @pytest.mark.parametrize("decoder", [decode, decode_first_wins, decode_strict])
@@ -58,6 +93,38 @@ def test_a_value_survives_its_text(value):
     """Decoding the encoded value gives it back, whichever decoder reads it, and the standard library agrees."""
     text = encode(value)
     assert decode(text) == decode_first_wins(text) == decode_strict(text) == json.loads(text) == value
+
+
+@given(texts)
+def test_the_first_of_equal_keys_counts_whatever_the_colons(text):
+    """Where keys may be repeated, the reading is that of the standard library with the first of each kept."""
+    expected = json.loads(text, object_pairs_hook=first_of_each)
+    assert decode_first_wins(text) == decode_first_wins(text.encode()) == expected
+
+
+@given(
+    st.lists(texts, min_size=4, max_size=6), st.lists(st.sampled_from(['"1"', "null", '"t:1"']), max_size=5)
+)
+def test_plain_fields_are_those_of_the_whole_reading(parts, plain):
+    """An array is either not plain, or read as `decode_first_wins` reads it; what breaks it is never plain."""
+    text = f"[{','.join([*plain, *parts])}]".encode()
+    assert decode_plain_fields(text) in (None, tuple(decode_first_wins(text)))
+    for broken in (text[:-1], text + b"]", text[:-1] + b",1e400]", b"\xef\xbb\xbf" + text, text + b"\xff"):
+        assert decode_plain_fields(broken) is None
+
+
+@pytest.mark.parametrize("payload", REFUSED, ids=range(len(REFUSED)))
+def test_fields_with_a_refused_payload_are_not_plain(payload):
+    """The payload is looked at as closely as a whole text."""
+    payload = payload.encode("utf-8", "surrogatepass") if isinstance(payload, str) else payload
+    assert decode_plain_fields(b'["1","2","t","e",' + payload + b"]") is None
+
+
+@pytest.mark.parametrize("payload", ["{}", '{"a":1,"b":":"}', "[1,[]]", "null", '{"at":"12:30"}'])
+def test_what_clients_write_is_plain(payload):
+    """The quick reading takes what it is there for."""
+    text = f'[null,"2","task:1","e",{payload}]'.encode()
+    assert decode_plain_fields(text) == (None, "2", "task:1", "e", json.loads(payload))
 
 
 def test_integers_keep_their_precision():
@@ -81,6 +148,14 @@ def test_what_has_no_json_text_is_not_written(value):
     """Nothing is silently turned into null or replaced."""
     with pytest.raises(NotJson):
         encode(value)
+
+
+@pytest.mark.parametrize("nulls", [0, 1, 2])
+def test_known_nulls_hide_no_nan(nulls):
+    """A NaN beside the nulls that the caller knows is found all the same."""
+    with pytest.raises(NotJson):
+        encode([None, None, {"x": float("nan")}], nulls=nulls)
+    assert encode([None, None, {"x": "null"}], nulls=nulls) == b'[null,null,{"x":"null"}]'
 
 
 def test_text_is_compact_raw_utf8():
