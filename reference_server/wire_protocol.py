@@ -1,25 +1,46 @@
-"""RFC 6455 by the `websockets` library, without I/O: whole messages in, frames out."""
+"""RFC 6455 by the `websockets` library, without I/O: whole messages in, frames out.
+
+Nearly every frame of a client is a whole text message, short, and complete in its segment. Such frames are read here, in a lane
+of their own; all others, and all faults, are the library's, so that there is one judge of what is allowed. A subclass that replaces
+`recv_frame` or `_assemble` sees every frame: it has no lane.
+"""
 
 from __future__ import annotations
 
 import logging
 import struct
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from websockets.frames import Close, Opcode
+from websockets.frames import Close, CloseCode, Opcode
 from websockets.frames import Frame as WireFrame
 from websockets.server import ServerProtocol
 
 from specs.message import Frame
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:
+    from websockets.utils import apply_mask
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from websockets.http11 import Response
 
 # The library's own lines would show request targets and frames, both of which hold credentials.
 _SILENT = logging.getLogger("reference_server.silenced")
 _SILENT.disabled = True
 
 _SHORT_LENGTH, _MEDIUM_LENGTH = 126, 65_536
+
+_FIN_AND_TEXT = 0x81
+_MASKED = 0x80
+_MEDIUM_MARK = 126
+_LIBRARY_STEPS = ("parse", "recv_frame", "_assemble")
+"""The methods that a frame of the lane does not go through."""
+_LANE_BYTES = 16_384
+"""The longest message of the lane; beyond it the library is as fast."""
 
 
 def encode_frame(frame: Frame) -> bytes:
@@ -28,7 +49,7 @@ def encode_frame(frame: Frame) -> bytes:
     if length < _SHORT_LENGTH:
         return struct.pack("!BB", head, length) + frame.data
     if length < _MEDIUM_LENGTH:
-        return struct.pack("!BBH", head, 126, length) + frame.data
+        return struct.pack("!BBH", head, _MEDIUM_MARK, length) + frame.data
     return struct.pack("!BBQ", head, 127, length) + frame.data
 
 
@@ -43,11 +64,29 @@ class WireProtocol(ServerProtocol):
         self._on_end = on_end
         self._parts: list[bytes] = []
         self._is_text = False
+        self._is_between_frames = False
+        self._cut = b""
+        """What came of a frame for the lane that is not complete."""
+        self._lane_bytes = min(max_bytes, _LANE_BYTES) if self._has_lane() else -1
 
     def fail(self, code: int, reason: str = "") -> None:  # noqa: ARG002 - reasons are always empty (section 8)
         """Send a close frame where none was sent, and end the connection from our side."""
         super().fail(code)
         self._on_end(code)
+
+    def send_response(self, response: Response) -> None:
+        """Answer the request; frames follow where the answer is 101."""
+        super().send_response(response)
+        self._is_between_frames = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+
+    def receive_data(self, data: bytes | bytearray) -> None:
+        """Take bytes of the client and hand over the messages that they complete."""
+        if self._is_between_frames and self.current_size is None and not self.eof_sent:
+            data = self._receive_plain(self._cut + data if self._cut else data)
+            if not data:
+                return
+            self._is_between_frames = False
+        super().receive_data(data)
 
     def recv_frame(self, frame: WireFrame) -> None:
         """Take one frame; a message is handed over with its last one."""
@@ -61,6 +100,7 @@ class WireProtocol(ServerProtocol):
             self._on_end(self.close_rcvd.code if self.close_rcvd else None)
         elif frame.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
             self._assemble(frame)
+        self._is_between_frames = not self.reader.buffer
 
     def _assemble(self, frame: WireFrame) -> None:
         if frame.opcode is not Opcode.CONT:
@@ -70,7 +110,45 @@ class WireProtocol(ServerProtocol):
             return
         data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts = []
-        if self._is_text:
+        self._complete(data, self._is_text)
+
+    def _complete(self, data: bytes, is_text: bool) -> None:
+        """Hand over a whole message, whichever way it came."""
+        if is_text:
             # A UnicodeDecodeError is what the library turns into a close with 1007 (M-11).
             data.decode()
-        self._on_message(Frame(data, self._is_text))
+        self._on_message(Frame(data, is_text))
+
+    def _has_lane(self) -> bool:
+        return all(getattr(type(self), name) is getattr(WireProtocol, name) for name in _LIBRARY_STEPS)
+
+    def _receive_plain(self, data: bytes | bytearray) -> bytes | bytearray:
+        """Take the frames at the front that belong in the lane, and return what the library has to read."""
+        at, end, longest = 0, len(data), self._lane_bytes
+        self._cut = b""
+        while at < end and data[at] == _FIN_AND_TEXT:
+            length, body = data[at + 1] - _MASKED if at + 1 < end else 0, at + 6
+            if length == _MEDIUM_MARK:
+                length, body = int.from_bytes(data[at + 2 : at + 4], "big"), at + 8
+            elif not 0 <= length < _MEDIUM_MARK:
+                break
+            if length > longest:
+                break
+            after = body + length
+            if after > end:
+                self._cut = bytes(data[at:])
+                return b""
+            if not self._take_plain(apply_mask(data[body:after], data[body - 4 : body])):
+                return b""
+            at = after
+        return data[at:]
+
+    def _take_plain(self, data: bytes) -> bool:
+        """Hand over a message of the lane; tell whether the connection goes on, and end it as the library would."""
+        try:
+            self._complete(data, is_text=True)
+        except UnicodeDecodeError:
+            self.fail(CloseCode.INVALID_DATA)
+        except Exception:  # noqa: BLE001
+            self.fail(CloseCode.INTERNAL_ERROR)
+        return not self.eof_sent

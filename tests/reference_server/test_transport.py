@@ -308,6 +308,14 @@ def test_handshake_in_pieces_and_frames_right_behind_it(running: Running) -> Non
     assert client.message()[1] == "1"
 
 
+@pytest.mark.parametrize("behind", [masked(PING, b"p"), masked(CLOSE, b"\x03\xe8"), masked(3, b""), b"\x89"])
+def test_nothing_is_sent_behind_a_close_frame(running: Running, behind: bytes) -> None:
+    """What follows a frame that ends the connection is discarded, in the same segment too (RFC 6455 section 7.1.7)."""
+    client = running.client()
+    client.send(masked(TEXT, b"{") + behind)
+    assert client.close_code() == 1011
+
+
 def test_ping_is_answered_with_its_payload_in_order(running: Running) -> None:
     """A ping between two messages is answered between their replies, and within a fragmented one too (HS-13, M-13)."""
     client = running.client()
