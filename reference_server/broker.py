@@ -81,9 +81,14 @@ class Broker:
         """
         channels = self._topics.get(broadcast.topic, {}).items()
         receivers = [receiver for channel, receiver in channels if _is_meant(channel, broadcast)]
-        frames = {serializer: _encoded(serializer, broadcast) for serializer in _serializers(receivers)}
+        message = self.message_of(broadcast)
+        frames = {serializer: _encoded(serializer, message) for serializer in _serializers(receivers)}
         for receiver in receivers:
             receiver.send(frames[receiver.serializer])
+
+    def message_of(self, broadcast: Broadcast) -> Message:
+        """Return what every subscriber gets: with neither join_ref nor ref (BC-1)."""
+        return Message(None, None, broadcast.topic, broadcast.event, broadcast.payload)
 
     def disconnect(self, socket_id: str) -> None:
         """Disconnect every connection with this socket id."""
@@ -103,8 +108,7 @@ def _is_meant(channel: Channel, broadcast: Broadcast) -> bool:
     )
 
 
-def _encoded(serializer: V1 | V2, broadcast: Broadcast) -> Frame:
-    payload = broadcast.payload
-    if isinstance(serializer, V2) and not isinstance(payload, (Mapping, bytes)):
-        raise UnsendableBroadcast(f"the payload of a broadcast of {broadcast.event!r} is no object")
-    return serializer.encode_server(Message(None, None, broadcast.topic, broadcast.event, payload))
+def _encoded(serializer: V1 | V2, message: Message) -> Frame:
+    if isinstance(serializer, V2) and not isinstance(message.payload, (Mapping, bytes)):
+        raise UnsendableBroadcast(f"the payload of a broadcast of {message.event!r} is no object")
+    return serializer.encode_server(message)

@@ -10,7 +10,6 @@ from conformance.client.raw_frames import TEXT, raw_frame
 from conformance.faults import CannotProvision, CannotTell, Violation
 from conformance.fixtures.stage import Stage
 from conformance.verbs.conversation import conversation, tested_families
-from conformance.verbs.endings import victim_of
 from conformance.verbs.expectations import accepted
 from conformance.verbs.handshakes import agent_socket
 from conformance.verbs.observations import demand_unmatched, naming, phoenix_case, send_join
@@ -278,7 +277,11 @@ def _demand_relay_refs(lab: Lab, requirement: str, vsn: str = "2.0.0") -> None:
         raise CannotProvision(f"{talk.event.event} is relayed to nobody")
     name = next(iter(talk.listeners))
     with naming(requirement, *PUSHES):
-        peer = victim_of(talk, name, vsn=vsn)
+        peer = talk.connect(name, "listener", vsn=vsn)
+        # The heartbeat before the join makes its join_ref another one than the sender's.
+        for answer, what in ((peer.sync(), "a heartbeat"), (peer.join(talk.topic), "a join")):
+            if answer.kind != "ok":
+                raise CannotTell(f"a further connection of {name} gets {answer} to {what}")
         talk.demand_taken(requirement, "a relayed event")
         relayed = peer.wait_event(talk.topic, talk.event.event)
     if relayed is None:
@@ -306,9 +309,10 @@ def fragmented(lab: Lab) -> None:
     peer = _peer(lab)
     data = json.dumps([None, ref, phx.PHOENIX_TOPIC, phx.HEARTBEAT, {}], ensure_ascii=False).encode()
     inside = data.index("é".encode()) + 1
+    since = peer.mark()
     peer.monitor.note_sent(Message(None, ref, phx.PHOENIX_TOPIC, phx.HEARTBEAT, {}))
     peer.wire.send_fragments([data[:inside], data[inside : inside + 5], data[inside + 5 :]])
-    if peer.wait_event(phx.PHOENIX_TOPIC, phx.PHX_REPLY) is None:
+    if peer.wait_event(phx.PHOENIX_TOPIC, phx.PHX_REPLY, since=since) is None:
         raise Violation(
             rule, "a reply to a heartbeat in three fragments", str(peer.wire.closed or "no reply")
         )

@@ -46,6 +46,18 @@ def around_codec(server: Assembly, method: str, wrapper: Wrapper, vsn: str | Non
             server.serializers[version] = around(type(codec), method, wrapper)()
 
 
+def around_decide(server: Assembly, wrapper: Wrapper) -> None:
+    """Replace the decision on a handshake by `wrapper(honest, request, policy)`."""
+    honest = server.decide
+    server.decide = lambda request, policy: wrapper(honest, request, policy)
+
+
+def around_wire(server: Assembly, method: str, wrapper: Wrapper) -> None:
+    """Replace a method of the WebSocket protocol below the connections."""
+    protocol = around(server.transport.wire_protocol, method, wrapper)
+    server.transport = type(server.transport.__name__, (server.transport,), {"wire_protocol": protocol})
+
+
 def around_effect(server: Assembly, family: str, event: str, wrapper: Wrapper) -> None:
     """Replace the effect of an event by `wrapper(honest, ctx)`."""
     honest = server.effects.events[family, event]
