@@ -186,6 +186,8 @@ def _updated(lab: Lab, requirement: str) -> tuple[Meta, list[dict[str, Any]]]:
     gathering.update(newcomer)
     key, ref = own
     observer.sees(lambda present: own not in present and any(known == key for known, _ in present))
+    # A second diff for the same update would have come with the first.
+    observer.peer.sync()
     diffs = observer.diffs(since)
     came = [meta for diff in diffs for meta in _metas(diff["joins"], key)]
     whole = [diff for diff in diffs if own in refs_in(diff["leaves"]) and _metas(diff["joins"], key)]

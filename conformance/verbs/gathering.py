@@ -51,6 +51,8 @@ class Watcher:
     peer: Peer
     view: PresenceView = field(default_factory=PresenceView)
     read: int = 0
+    told: Refs = frozenset()
+    """Every meta that has been in a snapshot or has joined, also those that have gone since."""
 
     @property
     def present(self) -> Refs:
@@ -69,8 +71,10 @@ class Watcher:
                 self.view.joined(message.join_ref)
             elif message.event == STATE:
                 self.view.state(message.payload, self.peer.session.join_ref(self.topic))
+                self.told |= refs_in(message.payload)
             elif message.event == DIFF:
                 self.view.diff(message.payload)
+                self.told |= refs_in(message.payload["joins"])
         except MalformedPresence as exc:
             rule = "presence/state-shape" if message.event == STATE else "presence/diff-shape"
             raise Violation(rule, f"{message.event} of metas by key", f"{exc}: {message}") from exc
@@ -170,7 +174,8 @@ class Gathering:
 
     def newcomer(self, observer: Watcher, connection: str | None = None) -> tuple[Watcher, Meta]:
         """Let the second of the cast come while the first watches; return it and its own meta."""
-        self.known |= observer.present
+        observer.peer.sync()
+        self.known |= observer.present | observer.told
         watcher = self.come(self.names[-1], connection)
         return watcher, self.own_meta(watcher)
 
