@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -61,6 +61,10 @@ def check(
         str | None,
         typer.Option(envvar="WIREPROOF_CONTROL_TOKEN", show_envvar=True, help="Operator's token."),
     ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Certificates to trust for wss:// in place of the system's (PEM)."),
+    ] = None,
     spec: Spec = None,
     include: Include = None,
     exclude: Exclude = None,
@@ -78,7 +82,7 @@ def check(
         api = load(spec)
         chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
         cases = select(all_cases(api), include or [], exclude or [])
-        overrides = {"url": url, "control": control, "control_token": control_token}
+        overrides = {"url": url, "control": control, "control_token": control_token, "ca": ca}
         with _target(overrides, endpoint, spec, chosen) as target:
             described = read_endpoint(endpoint, target)
             folder = RunFolder(run_dir or default_path(datetime.now(UTC)))
@@ -136,8 +140,8 @@ def whole_output(code: int) -> Iterator[None]:
 
 @contextmanager
 def _target(
-    overrides: dict[str, str | None], endpoint: Path | None, spec: Path | None, seed: int
-) -> Iterator[dict[str, str | None]]:
+    overrides: dict[str, Any], endpoint: Path | None, spec: Path | None, seed: int
+) -> Iterator[dict[str, Any]]:
     """Give the overrides of the endpoint file; start an own server where neither names a URL."""
     if overrides["url"] == "":
         raise ConfigurationFaulty("the URL is empty; leave it out to check an own reference server")
@@ -146,6 +150,8 @@ def _target(
         return
     if overrides["control"]:
         raise ConfigurationFaulty("--control names a control socket, but no URL to check is given")
+    if overrides["ca"]:
+        raise ConfigurationFaulty("--ca is given, but no wss:// URL to check")
     with own_server(spec, seed) as server:
         yield {"url": server.url, "control_token": server.token}
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from conformance.faults import ConfigurationFaulty
+from conformance.trust import trusting
 from specs.model import Api
 
 TOKEN_VARIABLE = "WIREPROOF_CONTROL_TOKEN"  # noqa: S105 - the name of a variable, not a token
@@ -74,6 +75,8 @@ class Endpoint(Section):
     """One deployment under test."""
 
     url: str
+    ca: Path | None = None
+    """PEM file with the certificates to trust in place of the system's; in a file, relative to its folder."""
     profile: Profile = Profile()
     provisioner: Provisioner = Provisioner()
 
@@ -125,8 +128,8 @@ def read_endpoint(path: Path | None, overrides: dict[str, Any]) -> Endpoint:
     """Read an endpoint file and lay the command line's values over it.
 
     Args:
-        path: TOML file with `url`, `[profile]` and `[provisioner]`; None for none.
-        overrides: `url`, `control` and `control_token` of the command line; None values are ignored.
+        path: TOML file with `url`, `ca`, `[profile]` and `[provisioner]`; None for none.
+        overrides: `url`, `ca`, `control` and `control_token` of the command line; None values are ignored.
 
     Returns:
         The endpoint.
@@ -136,8 +139,9 @@ def read_endpoint(path: Path | None, overrides: dict[str, Any]) -> Endpoint:
 
     """
     table = _table(path) if path else {}
-    if overrides.get("url"):
-        table["url"] = overrides["url"]
+    if path and isinstance(table.get("ca"), str):
+        table["ca"] = path.parent / table["ca"]
+    table.update((name, overrides[name]) for name in ("url", "ca") if overrides.get(name))
     provisioner = table.setdefault("provisioner", {})
     if isinstance(provisioner, dict):
         for key, name in (("url", "control"), ("token", "control_token")):
@@ -154,7 +158,15 @@ def read_endpoint(path: Path | None, overrides: dict[str, Any]) -> Endpoint:
         raise ConfigurationFaulty(f"{where}: {_sentence(exc)}") from exc
     except ValueError as exc:
         raise ConfigurationFaulty(f"{where}: control URL: {exc}") from exc
+    if endpoint.ca is not None:
+        _check_ca(endpoint, endpoint.ca, where)
     return endpoint
+
+
+def _check_ca(endpoint: Endpoint, ca: Path, where: str) -> None:
+    if not any((url or "").startswith("wss:") for url in (endpoint.url, endpoint.provisioner.url)):
+        raise ConfigurationFaulty(f"{where}: a CA is given, but no URL that starts with wss://")
+    trusting(ca)
 
 
 def _table(path: Path) -> dict[str, Any]:

@@ -30,7 +30,9 @@ def reach(endpoint: Endpoint, api: Api) -> None:
     """
     try:
         open_tcp(
-            endpoint.socket_url(api, next(iter(api.sockets))), endpoint.profile.timeouts.connect_s
+            endpoint.socket_url(api, next(iter(api.sockets))),
+            endpoint.profile.timeouts.connect_s,
+            ca=endpoint.ca,
         ).close()
     except Unreachable as exc:
         raise CannotTest(f"{endpoint.url}: {exc}") from exc

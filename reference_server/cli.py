@@ -14,11 +14,14 @@ from reference_server.assembly import Assembly
 from reference_server.deviations.catalogue import UnknownDeviation, install
 from reference_server.redaction import credential_names, log_to_stderr
 from reference_server.server import Settings, run
+from reference_server.tls import CertificateUnusable, server_context
 from reference_server.transport import Limits
 from reference_server.versions import PhoenixVersion, UnknownPhoenixVersion
 from specs.loader import DocumentsInvalid, load
 
 if TYPE_CHECKING:
+    import ssl
+
     from reference_server.server import Server
     from specs.model import Api
 
@@ -66,6 +69,10 @@ def serve_command(
         list[str] | None,
         typer.Option(metavar="NAME", help="Fault of the catalogue to serve with; may be repeated."),
     ] = None,
+    cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate chain (PEM) for wss://; with --key.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")] = None,
     log_level: Annotated[LogLevel, typer.Option(help="How much goes to standard error.")] = LogLevel.WARNING,
 ) -> None:
     """Run the reference server until SIGTERM or SIGINT, then drain and end with 0."""
@@ -77,6 +84,7 @@ def serve_command(
         version=_version(phoenix_version),
         origins=tuple(origin or ()),
         limits=Limits(idle_timeout_s=idle_timeout_s),
+        tls=_tls(cert, key),
     )
     api = _documents(spec)
     log_to_stderr(log_level, credential_names(api))
@@ -95,8 +103,9 @@ async def _serve(assembly: Assembly) -> int:
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
+    scheme = "ws" if settings.tls is None else "wss"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    typer.echo(f"wireproof serve: listening on ws://{host}:{server.port}")
+    typer.echo(f"wireproof serve: listening on {scheme}://{host}:{server.port}")
     await signals.get()
     return await _end(server, signals)
 
@@ -117,6 +126,18 @@ def _deviate(assembly: Assembly, names: list[str]) -> None:
     try:
         install(assembly, names)
     except UnknownDeviation as exc:
+        _refuse(str(exc))
+
+
+def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if cert is None or key is None:
+        if cert is not key:
+            given, lacking = ("--cert", "--key") if key is None else ("--key", "--cert")
+            _refuse(f"{given} is given without {lacking}; TLS needs both")
+        return None
+    try:
+        return server_context(cert, key)
+    except CertificateUnusable as exc:
         _refuse(str(exc))
 
 

@@ -18,6 +18,7 @@ from reference_server.versions import PhoenixVersion
 from specs.serializer import SERIALIZERS, V1, V2
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Coroutine, Mapping
 
     from websockets.http11 import Request
@@ -42,6 +43,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     drain_timeout_s: float = 4.0
     """How long clients may take to close after `drain`."""
+    tls: ssl.SSLContext | None = None
+    """With a certificate; None serves without TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +144,20 @@ async def serve(
         return pieces.transport(backend, on_request, settings.limits, live)
 
     loop = asyncio.get_running_loop()
-    listener = await loop.create_server(make_transport, settings.host, settings.port, backlog=1024)
+    listener = await loop.create_server(
+        make_transport, settings.host, settings.port, backlog=1024, **_tls_options(settings)
+    )
     return Server(listener, live, settings)
+
+
+def _tls_options(settings: Settings) -> dict[str, Any]:
+    if settings.tls is None:
+        return {}
+    return {
+        "ssl": settings.tls,
+        "ssl_handshake_timeout": settings.limits.handshake_timeout_s,
+        "ssl_shutdown_timeout": settings.limits.linger_s,
+    }
 
 
 def run(main: Callable[[], Coroutine[Any, Any, Result]]) -> Result:

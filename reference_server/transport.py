@@ -21,6 +21,7 @@ from websockets.protocol import State
 from reference_server.handshake import Accept, OnRequest, Refuse
 from reference_server.http_responses import refusal, switching
 from reference_server.redaction import describe_exception
+from reference_server.tls import Farewell
 from reference_server.versions import CRASH_CLOSE_CODE, IDLE_CLOSE_CODE, STOP_CLOSE_CODE
 from reference_server.wire_protocol import WireProtocol, encode_frame
 
@@ -104,7 +105,7 @@ class WebSocketTransport(asyncio.Protocol):
         """Take note that the client sends no more; TCP is closed once everything is written."""
         self._wire.receive_eof()
         self._flush()
-        return bool(self._held)
+        return bool(self._held) and self._transport.can_write_eof()
 
     def pause_writing(self) -> None:
         """Read no more from a client that does not read."""
@@ -264,6 +265,10 @@ class WebSocketTransport(asyncio.Protocol):
         self._timer = self._loop.call_later(self._limits.linger_s, self._transport.abort)
         if self._transport.can_write_eof():
             self._transport.write_eof()
+        elif self._wire.close_sent is None or self._wire.close_rcvd is not None:
+            self._transport.close()
+        else:
+            Farewell(self._transport, self.connection_lost)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

@@ -9,9 +9,22 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
 
 TOKEN = "operator-token-of-the-tests"
 READY = "wireproof serve: listening on "
@@ -63,6 +76,77 @@ def reference_server() -> Iterator[RunningServer]:
     """An honest reference server of the newest Phoenix version."""
     with running(["-m", "wireproof", "serve"]) as server:
         yield server
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """PEM files of a CA and of what it has certified for `localhost` and 127.0.0.1."""
+
+    ca: Path
+    cert: Path
+    key: Path
+    other_key: Path
+    """A key that belongs to nothing."""
+    encrypted_key: Path
+    stranger: Path
+    """A CA that has certified nothing here."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What `wireproof serve` needs."""
+        return ("--cert", str(self.cert), "--key", str(self.key))
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Certificates made for this run."""
+    folder = tmp_path_factory.mktemp("certificates")
+    ca_key, key, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+    ca, stranger = certified("ca", ca_key, "ca", ca_key), certified("stranger", other, "stranger", other)
+    files = {
+        "ca": pem(ca),
+        "cert": pem(certified("localhost", key, "ca", ca_key)),
+        "key": pem(key),
+        "other_key": pem(other),
+        "encrypted_key": pem(key, BestAvailableEncryption(b"secret")),
+        "stranger": pem(stranger),
+    }
+    for name, content in files.items():
+        (folder / f"{name}.pem").write_bytes(content)
+    return Certificates(**{name: folder / f"{name}.pem" for name in files})
+
+
+def certified(
+    name: str, key: ec.EllipticCurvePrivateKey, issuer: str, by: ec.EllipticCurvePrivateKey
+) -> x509.Certificate:
+    """Return a certificate for a key that is valid today."""
+    today, names = (
+        datetime.now(UTC),
+        [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, n)]) for n in (name, issuer)],
+    )
+    hosts = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(names[0])
+        .issuer_name(names[1])
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=name == issuer, path_length=None), critical=True)
+        .add_extension(hosts, critical=False)
+        .sign(by, hashes.SHA256())
+    )
+
+
+def pem(
+    item: x509.Certificate | ec.EllipticCurvePrivateKey,
+    encryption: KeySerializationEncryption = NoEncryption(),  # noqa: B008 - has no state
+) -> bytes:
+    """Return a certificate or a key as the content of a PEM file."""
+    if isinstance(item, x509.Certificate):
+        return item.public_bytes(Encoding.PEM)
+    return item.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
 
 @pytest.fixture

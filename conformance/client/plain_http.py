@@ -12,6 +12,7 @@ from conformance.client.wire import open_tcp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 #: The key of RFC 6455's own example, and the answer that it must get.
 KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -39,7 +40,9 @@ class HttpAnswer:
         return f"HTTP {self.status}"
 
 
-def ask(url: str, headers: Mapping[str, str], *, timeout_s: float, method: str = "GET") -> HttpAnswer | None:
+def ask(
+    url: str, headers: Mapping[str, str], *, timeout_s: float, method: str = "GET", ca: Path | None = None
+) -> HttpAnswer | None:
     """Send one request and read the head of its response.
 
     Args:
@@ -47,6 +50,7 @@ def ask(url: str, headers: Mapping[str, str], *, timeout_s: float, method: str =
         headers: Headers besides Host.
         timeout_s: How long everything may take.
         method: The method; a request other than GET carries an empty body.
+        ca: PEM file with the certificates to trust; None for those of the system.
 
     Returns:
         The answer; None when the connection ended or the time was up before one.
@@ -56,7 +60,7 @@ def ask(url: str, headers: Mapping[str, str], *, timeout_s: float, method: str =
 
     """
     until_s = time.monotonic() + timeout_s
-    with open_tcp(url, timeout_s) as sock:
+    with open_tcp(url, timeout_s, ca=ca) as sock:
         try:
             sock.settimeout(max(until_s - time.monotonic(), 0.001))
             sock.sendall(_head(url, method, headers))

@@ -7,10 +7,10 @@ frames that no library would produce can be sent.
 from __future__ import annotations
 
 import socket
-import ssl
 import time
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
@@ -22,6 +22,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from conformance.client.transcript import Transcript
+from conformance.trust import tls_fault, trusting
 from specs.message import Frame
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -69,8 +70,13 @@ class Deadline:
         return time.monotonic() >= self._at_s
 
 
-def open_tcp(url: str, timeout_s: float) -> socket.socket:
+def open_tcp(url: str, timeout_s: float, *, ca: Path | None = None) -> socket.socket:
     """Connect to the host of a ws:// or wss:// URL, with TLS for wss.
+
+    Args:
+        url: The URL.
+        timeout_s: How long each step may take.
+        ca: PEM file with the certificates to trust; None for those of the system.
 
     Raises:
         Unreachable: If that does not succeed within `timeout_s`.
@@ -78,14 +84,18 @@ def open_tcp(url: str, timeout_s: float) -> socket.socket:
     """
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "wss" else 80)
+    where = f"cannot connect to {parts.hostname}:{port}"
     try:
         sock = socket.create_connection((parts.hostname or "", port), timeout=timeout_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if parts.scheme == "wss":
-            return ssl.create_default_context().wrap_socket(sock, server_hostname=parts.hostname)
     except OSError as exc:
-        raise Unreachable(f"cannot connect to {parts.hostname}:{port}: {exc}") from exc
-    return sock
+        raise Unreachable(f"{where}: {exc}") from exc
+    if parts.scheme != "wss":
+        return sock
+    try:
+        return trusting(ca).wrap_socket(sock, server_hostname=parts.hostname)
+    except OSError as exc:
+        raise Unreachable(f"{where}: {tls_fault(exc)}") from exc
 
 
 class Wire:
@@ -115,6 +125,7 @@ class Wire:
         transcript: Transcript,
         timeout_s: float,
         headers: dict[str, str] | None = None,
+        ca: Path | None = None,
     ) -> Wire:
         """Open a WebSocket.
 
@@ -124,7 +135,7 @@ class Wire:
 
         """
         protocol = ClientProtocol(parse_uri(url), max_size=MAX_MESSAGE_BYTES)
-        wire = cls(open_tcp(url, timeout_s), protocol, name, transcript)
+        wire = cls(open_tcp(url, timeout_s, ca=ca), protocol, name, transcript)
         transcript.add(name, "opened", url)
         try:
             wire._handshake(headers or {}, time.monotonic() + timeout_s)

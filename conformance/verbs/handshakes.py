@@ -74,7 +74,7 @@ def http_answer(
     """
     lab.transcript.add("http", "sent", f"{method} {url} with {', '.join(headers) or 'no headers'}")
     try:
-        answer = ask(url, headers, timeout_s=_timeout_s(lab), method=method)
+        answer = ask(url, headers, timeout_s=_timeout_s(lab), method=method, ca=lab.bench.endpoint.ca)
     except Unreachable as exc:
         raise CannotTell(str(exc)) from exc
     lab.transcript.add("http", "received", str(answer or "no answer"))
