@@ -72,7 +72,8 @@ def counts_characters_of_binary_fields(server: Assembly) -> None:
         for size in data[1 : 1 + _SIZES]:
             fields.append(text[:size].encode(errors="surrogateescape").decode(errors="replace"))
             text = text[size:]
-        return Message(*fields, text.encode(errors="surrogateescape"))
+        join_ref, ref, topic, event = fields
+        return Message(join_ref, ref, topic, event, text.encode(errors="surrogateescape"))
 
     _decodes(server, decode)
 
