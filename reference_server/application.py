@@ -126,8 +126,9 @@ class Application:
                 ctx.broadcast(name, ctx.payload)
         follow_up(ctx, event)
         if event.relay is not None and ctx.is_relayed:
-            added = dict.fromkeys(event.relay.add, ctx.agent_id)
-            relayed = {**ctx.payload, **added}
+            relayed = ctx.payload
+            if event.relay.add:
+                relayed = {**relayed, **dict.fromkeys(event.relay.add, ctx.agent_id)}
             ctx.broadcasts.insert(0, Broadcast(ctx.channel.topic, event.event, relayed, exclude=ctx.channel))
         return response
 

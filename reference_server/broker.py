@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
+from reference_server.frame_bytes import SharedFrame
 from specs.message import Frame, Message
 from specs.serializer import V1, V2
 
@@ -82,7 +83,7 @@ class Broker:
         channels = self._topics.get(broadcast.topic, {}).items()
         receivers = [receiver for channel, receiver in channels if _is_meant(channel, broadcast)]
         message = self.message_of(broadcast)
-        frames = {serializer: _encoded(serializer, message) for serializer in _serializers(receivers)}
+        frames = {serializer: SharedFrame(*_encoded(serializer, message)) for serializer in _serializers(receivers)}
         for receiver in receivers:
             receiver.send(frames[receiver.serializer])
 

@@ -203,9 +203,10 @@ class Connection:
             self._disconnect_all(outcome)
 
     def _reply_of_channel(self, message: Message, membership: _Membership, outcome: Outcome) -> None:
-        refs_are_strings = isinstance(message.ref, str) and isinstance(membership.channel_ref, str)
-        if isinstance(outcome.response, bytes) and not (refs_are_strings or self._version.stringifies_refs):
-            raise TypeError("this Phoenix has no binary reply to a ref that is no string")
+        if isinstance(outcome.response, bytes) and not self._version.stringifies_refs:
+            refs_are_strings = isinstance(message.ref, str) and isinstance(membership.channel_ref, str)
+            if not refs_are_strings:
+                raise TypeError("this Phoenix has no binary reply to a ref that is no string")
         self._reply(message, membership.channel_ref, outcome.status, outcome.response)
 
     def _leave(self, message: Message, membership: _Membership | None) -> None:
@@ -252,12 +253,12 @@ class Connection:
             self._broker.broadcast(broadcast)
 
     def _push_all(self, membership: _Membership, outcome: Outcome) -> None:
-        topic = membership.channel.topic
         for push in outcome.pushes:
+            topic = membership.channel.topic
             self._write(Message(membership.channel_ref, None, topic, push.event, push.payload))
 
     def _disconnect_all(self, outcome: Outcome) -> None:
-        for socket_id in sorted(outcome.disconnect):
+        for socket_id in sorted(outcome.disconnect) if outcome.disconnect else ():
             self._broker.disconnect(socket_id)
 
     def _reply(self, message: Message, join_ref: Any, status: str, response: Any) -> None:

@@ -18,12 +18,13 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request
 from websockets.protocol import State
 
+from reference_server.frame_bytes import encode_frame
 from reference_server.handshake import Accept, OnRequest, Refuse
 from reference_server.http_responses import refusal, switching
 from reference_server.redaction import describe_exception
 from reference_server.tls import Farewell
 from reference_server.versions import CRASH_CLOSE_CODE, IDLE_CLOSE_CODE, STOP_CLOSE_CODE
-from reference_server.wire_protocol import WireProtocol, encode_frame
+from reference_server.wire_protocol import WireProtocol
 
 if TYPE_CHECKING:
     from reference_server.connection import Backend, Connection

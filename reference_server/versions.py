@@ -122,10 +122,10 @@ class PhoenixVersion:
             `phoenix-wire.md` section 6, SJ-1, SJ-2.
 
         """
-        rule = self.stale_rule
-        if rule is StaleRule.UNCHECKED:
+        if identical(sent, stored):
             return True
-        return identical(sent, stored) or self._has_wildcard(rule, sent, stored)
+        rule = self.stale_rule
+        return rule is StaleRule.UNCHECKED or self._has_wildcard(rule, sent, stored)
 
     def delivers_leave(self, sent: Any, stored: Any) -> bool:
         """Tell whether a phx_leave on a joined topic reaches the channel; arguments as in `delivers`."""

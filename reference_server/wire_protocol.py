@@ -8,7 +8,6 @@ of their own; all others, and all faults, are the library's, so that there is on
 from __future__ import annotations
 
 import logging
-import struct
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 _SILENT = logging.getLogger("reference_server.silenced")
 _SILENT.disabled = True
 
-_SHORT_LENGTH, _MEDIUM_LENGTH = 126, 65_536
-
 _FIN_AND_TEXT = 0x81
 _MASKED = 0x80
 _MEDIUM_MARK = 126
@@ -41,16 +38,6 @@ _LIBRARY_STEPS = ("parse", "recv_frame", "_assemble")
 """The methods that a frame of the lane does not go through."""
 _LANE_BYTES = 16_384
 """The longest message of the lane; beyond it the library is as fast."""
-
-
-def encode_frame(frame: Frame) -> bytes:
-    """Build the bytes of one unmasked, unfragmented WebSocket frame (RFC 6455 section 5.2)."""
-    head, length = 0x81 if frame.is_text else 0x82, len(frame.data)
-    if length < _SHORT_LENGTH:
-        return struct.pack("!BB", head, length) + frame.data
-    if length < _MEDIUM_LENGTH:
-        return struct.pack("!BBH", head, _MEDIUM_MARK, length) + frame.data
-    return struct.pack("!BBQ", head, 127, length) + frame.data
 
 
 class WireProtocol(ServerProtocol):

@@ -30,18 +30,19 @@ class Frame(NamedTuple):
     is_text: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
     """The five fields of Phoenix, in the order of serializer 2.0.0.
 
     On the wire every field may be any JSON value (`phoenix-wire.md` F-6, M-5, M-9). A `bytes` payload is a binary one.
     """
 
-    join_ref: Any
-    ref: Any
-    topic: Any
-    event: Any
-    payload: Any
+    # Final rather than frozen: a server makes two or three for every push, and a frozen one costs four times as much.
+    join_ref: Final[Any]
+    ref: Final[Any]
+    topic: Final[Any]
+    event: Final[Any]
+    payload: Final[Any]
 
     def __str__(self) -> str:
         """Render one printable line: refs, topic, event and the head of the payload."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import copy
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,8 @@ import pytest
 
 from reference_server.application import Application
 from reference_server.outcome import Broadcast, Channel, Identity, Outcome
+from reference_server.records import Change
+from reference_server.store import MemoryStore
 from specs.loader import load
 from specs.participants import derive_participant
 from specs.signing import SigningKeyPair, signed_bytes
@@ -71,6 +75,26 @@ class Seat:
         return self.world.application.leave(self.channel)
 
 
+class Watch:
+    """The journal of a store; it knows when somebody has changed what the store gave out."""
+
+    def __init__(self) -> None:
+        self._as_put: dict[int, tuple[Change, Change]] = {}
+
+    def append(self, changes: Sequence[Change]) -> None:
+        """Remember the changes of one transaction as they are now."""
+        for change in changes:
+            self._as_put[id(change)] = change, copy.deepcopy(change)
+
+    def hold_against_what_was_put(self) -> None:
+        """Fail where a record is no longer as it was put."""
+        for now, then in self._as_put.values():
+            assert now == then, "somebody has changed what the store gave out"
+
+    def __deepcopy__(self, _memo: object) -> Watch:
+        return self
+
+
 @dataclass
 class World:
     """One application and everything made in it."""
@@ -83,8 +107,14 @@ class World:
     parties: dict[str, dict[str, Agent]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.watch = Watch()
         self.application = Application(
-            self.api, seed=self.seed, run=self.run, control_token="op", now=lambda: self.now
+            self.api,
+            store=MemoryStore(self.watch),
+            seed=self.seed,
+            run=self.run,
+            control_token="op",
+            now=lambda: self.now,
         )
         identity = self.application.authenticate(self.api.sockets["control"], {"token": "op"})
         assert identity is not None
@@ -179,6 +209,7 @@ class World:
             _check_outbound(target, sent.event, sent.payload)
         for push in outcome.pushes:
             _check_outbound(family, push.event, push.payload)
+        self.watch.hold_against_what_was_put()
 
 
 def _reasons(row: Any) -> set[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -113,21 +115,46 @@ def test_transactions_do_not_nest(store):
     assert _everything(store) == before
 
 
-def test_what_a_store_gives_out_is_the_callers(store):
-    """Changing it, or what was put in, changes nothing in the store."""
-    before = _everything(store)
-    given = {"y": [1]}
-    with store.transaction():
-        store.put_entry("task:1", "other", 0, given)
-    given["y"].append(2)
-    store.entry("task:1", "other", 0)["y"].append(3)
-    store.agent("ann").metadata["m"].append(2)
-    store.resource_by_topic("task:1").data["d"]["x"].append(2)
-    store.resource_by_topic("task:1").roles["client"] = "ben"
-    store.message("m1").payload["text"] = "changed"
-    store.pending_messages("ann")[0].payload["text"] = "changed"
-    assert store.entry("task:1", "other", 0) == {"y": [1]}
-    assert _everything(store) == before
+def test_what_was_put_in_is_the_callers(store):
+    """Changing it afterwards, however deep, changes nothing in the store, nor in what the journal was given."""
+    journaled = []
+    watched = MemoryStore(SimpleNamespace(append=journaled.extend))
+    given = [
+        replace(ANN, metadata={"m": [1]}),
+        replace(TASK, roles={"client": "ann"}, data={"d": {"x": [1]}}),
+        replace(NOTE, payload={"text": ["hi"]}),
+    ]
+    entry = {"y": [1]}
+    with watched.transaction():
+        watched.put_agent(given[0])
+        watched.put_resource(given[1])
+        watched.put_message(given[2])
+        watched.put_entry("task:1", "other", 0, entry)
+    expected = deepcopy(journaled)
+    given[0].metadata["m"].append(2)
+    given[1].data["d"]["x"].append(2)
+    given[1].roles["client"] = "ben"
+    given[2].payload["text"].append(2)
+    entry["y"].append(2)
+    assert journaled == expected
+    assert watched.agent("ann").metadata == {"m": [1]}
+    assert watched.resource_by_topic("task:1") == expected[1]
+    assert watched.pending_messages(NOTE.to_agent_id) == [watched.message(NOTE.id)] == [expected[2]]
+    assert watched.entry("task:1", "other", 0) == {"y": [1]}
+
+
+def test_what_a_journal_refuses_is_undone():
+    """A change that cannot be kept is none."""
+
+    def refuse(_changes):
+        raise ZeroDivisionError
+
+    refusing = MemoryStore(SimpleNamespace(append=refuse))
+    with pytest.raises(ZeroDivisionError), refusing.transaction():
+        refusing.put_agent(ANN)
+    assert refusing.agent(ANN.id) is None
+    with pytest.raises(ZeroDivisionError), refusing.transaction():
+        refusing.put_agent(ANN)
 
 
 def test_happenings_are_those_from_an_instant_on(store):

@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from reference_server import frame_bytes
 from reference_server.broker import Broker
 from reference_server.connection import Backend
+from reference_server.frame_bytes import SharedFrame, encode_frame
 from reference_server.handshake import Refuse
 from reference_server.outcome import Broadcast, Channel, Identity, Outcome
 from reference_server.redaction import CredentialFilter
 from reference_server.server import Server, Settings, run, serve
 from reference_server.transport import Limits, WebSocketTransport
 from reference_server.versions import PhoenixVersion
-from reference_server.wire_protocol import encode_frame
 from specs.loader import load
 from specs.message import Frame
 from specs.model import Api, Fixture, Join, Socket, Topic
+from specs.serializer import V2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -238,6 +240,9 @@ def test_frame_lengths_are_minimal(size: int, length: str) -> None:
     """Each length takes the shortest of the three forms, text and binary alike."""
     assert encode_frame(Frame(b"x" * size, is_text=True)) == b"\x81" + bytes.fromhex(length) + b"x" * size
     assert encode_frame(Frame(b"x" * size, is_text=False)) == b"\x82" + bytes.fromhex(length) + b"x" * size
+    shared = SharedFrame(b"x" * size, is_text=True)
+    assert encode_frame(shared) == encode_frame(Frame(*shared))
+    assert encode_frame(shared._replace(data=b"other")) == b"\x81\x05other"
 
 
 def test_nothing_is_sent_before_the_client_speaks(running: Running) -> None:
@@ -314,6 +319,26 @@ def test_nothing_is_sent_behind_a_close_frame(running: Running, behind: bytes) -
     client = running.client()
     client.send(masked(TEXT, b"{") + behind)
     assert client.close_code() == 1011
+
+
+def test_a_broadcast_is_made_once_for_all_who_hear_it(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty listeners cost one JSON text and one WebSocket frame; the reply to the sender is the other one."""
+    listeners = [running.client() for _ in range(20)]
+    sender = running.client()
+    for client in (*listeners, sender):
+        client.say("1", "1", "room:a", "phx_join", {})
+        client.message()
+    made: list[str] = []
+    encode, build = V2.encode_server, frame_bytes._built
+    monkeypatch.setattr(V2, "encode_server", lambda self, sent: (made.append("text"), encode(self, sent))[1])
+    monkeypatch.setattr(frame_bytes, "_built", lambda frame: (made.append("frame"), build(frame))[1])
+    sender.say("1", "2", "room:a", "shout", {"size": 5})
+    told = [listener.message() for listener in listeners]
+    assert told == [[None, None, "room:a", "shout", {"filling": "xxxxx"}]] * 20
+    assert sender.message()[1] == "2"
+    assert sorted(made) == ["frame", "frame", "text", "text"]
 
 
 def test_ping_is_answered_with_its_payload_in_order(running: Running) -> None:
