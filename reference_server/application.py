@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import reference_server.handlers  # noqa: F401 - its modules enter their effects in the registry
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from specs.model import Api, Event, Socket, Topic
 
 UNAUTHORIZED = "unauthorized"
+_utc_now = partial(datetime.now, UTC)
 
 
 class Application:
@@ -53,7 +55,7 @@ class Application:
         seed: int | None = None,
         run: str = "",
         control_token: str | None = None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = _utc_now,
         effects: registry.Effects = registry.REGISTERED,
         enforcement: type[Enforcement] = Enforcement,
         presence: type[PresenceTracker] = PresenceTracker,
@@ -159,7 +161,8 @@ class Application:
     def _outcome(
         self, ctx: Context, response: Mapping[str, Any] | None, late_broadcasts: tuple[Broadcast, ...]
     ) -> Outcome:
-        ctx.channel.assigns.update(ctx.assigns)
+        if ctx.assigns:
+            ctx.channel.assigns.update(ctx.assigns)
         return Outcome(
             response={} if response is None else response,
             broadcasts=tuple(ctx.broadcasts),

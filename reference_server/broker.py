@@ -80,10 +80,15 @@ class Broker:
             ValueError: If a serializer in use cannot encode it (B-8, B-10).
 
         """
-        channels = self._topics.get(broadcast.topic, {}).items()
-        receivers = [receiver for channel, receiver in channels if _is_meant(channel, broadcast)]
+        receivers = self._receivers(broadcast)
+        if not receivers:
+            return
         message = self.message_of(broadcast)
-        frames = {serializer: SharedFrame(*_encoded(serializer, message)) for serializer in _serializers(receivers)}
+        frames: dict[V1 | V2, Frame] = {}
+        for receiver in receivers:
+            if receiver.serializer not in frames:
+                frame = _encoded(receiver.serializer, message)
+                frames[receiver.serializer] = frame if len(receivers) == 1 else SharedFrame(*frame)
         for receiver in receivers:
             receiver.send(frames[receiver.serializer])
 
@@ -91,14 +96,19 @@ class Broker:
         """Return what every subscriber gets: with neither join_ref nor ref (BC-1)."""
         return Message(None, None, broadcast.topic, broadcast.event, broadcast.payload)
 
+    def _receivers(self, broadcast: Broadcast) -> list[Receiver]:
+        channels = self._topics.get(broadcast.topic)
+        if channels is None:
+            return []
+        if broadcast.only is None and broadcast.subscribers_of is None:
+            exclude = broadcast.exclude
+            return [receiver for channel, receiver in channels.items() if channel is not exclude]
+        return [receiver for channel, receiver in channels.items() if _is_meant(channel, broadcast)]
+
     def disconnect(self, socket_id: str) -> None:
         """Disconnect every connection with this socket id."""
         for receiver in tuple(self._sockets.get(socket_id, ())):
             receiver.disconnect()
-
-
-def _serializers(receivers: list[Receiver]) -> set[V1 | V2]:
-    return {receiver.serializer for receiver in receivers}
 
 
 def _is_meant(channel: Channel, broadcast: Broadcast) -> bool:
@@ -110,6 +120,7 @@ def _is_meant(channel: Channel, broadcast: Broadcast) -> bool:
 
 
 def _encoded(serializer: V1 | V2, message: Message) -> Frame:
-    if isinstance(serializer, V2) and not isinstance(message.payload, (Mapping, bytes)):
+    # An abstract class is asked last: it takes longer than all the rest.
+    if isinstance(serializer, V2) and not isinstance(message.payload, (dict, bytes, Mapping)):
         raise UnsendableBroadcast(f"the payload of a broadcast of {message.event!r} is no object")
     return serializer.encode_server(message)

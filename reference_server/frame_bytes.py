@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from functools import cached_property
 
 from specs.message import Frame
 
@@ -15,15 +14,17 @@ _SHORT_TEXT_HEADS = tuple(bytes((_TEXT, length)) for length in range(_SHORT_LENG
 class SharedFrame(Frame):
     """A frame that goes to many, whose bytes are built once for all of them."""
 
-    @cached_property
-    def on_wire(self) -> bytes:
-        """The bytes of the whole WebSocket frame."""
-        return _built(self)
+    on_wire: bytes | None = None
+    """The bytes, once they are built."""
 
 
 def encode_frame(frame: Frame) -> bytes:
     """Return the bytes of a WebSocket frame."""
-    return frame.on_wire if isinstance(frame, SharedFrame) else _built(frame)
+    if not isinstance(frame, SharedFrame):
+        return _built(frame)
+    if frame.on_wire is None:
+        frame.on_wire = _built(frame)
+    return frame.on_wire
 
 
 def _built(frame: Frame) -> bytes:

@@ -131,7 +131,7 @@ class WebSocketTransport(asyncio.Protocol):
 
     def send(self, frame: Frame) -> None:
         """Queue a frame; it is written with all others of this turn of the loop."""
-        if self._wire.state is not State.OPEN:
+        if self._wire.eof_sent:
             return
         if self._is_paused and self._transport.get_write_buffer_size() > self._limits.queue_bytes:
             _log.warning("dropped a client that does not read")
