@@ -16,6 +16,7 @@ from reference_server import registry
 from reference_server.context import Context, Refused
 from reference_server.enforcement import Enforcement, follow_up
 from reference_server.identifiers import Identifiers
+from reference_server.limits import Limits
 from reference_server.membership import OPERATOR, needs_resource, role_of
 from reference_server.outcome import Broadcast, Channel, Identity, Outcome
 from reference_server.presence import PRESENCE_DIFF, PRESENCE_STATE, PresenceTracker
@@ -44,6 +45,7 @@ class Application:
         effects: What joins and events do; what `handlers` have entered by default.
         enforcement: Enforces the documents.
         presence: Tracks who is where.
+        limits: How much may be kept; what the documents say when None.
 
     """
 
@@ -59,6 +61,7 @@ class Application:
         effects: registry.Effects = registry.REGISTERED,
         enforcement: type[Enforcement] = Enforcement,
         presence: type[PresenceTracker] = PresenceTracker,
+        limits: Limits | None = None,
     ) -> None:
         self.api = api
         self.store: Store = MemoryStore() if store is None else store
@@ -68,6 +71,7 @@ class Application:
         self._effects = effects
         self._enforcement = enforcement(api)
         self._presence = presence(self._identifiers)
+        self._limits = limits or Limits.of(api)
 
     def authenticate(self, socket: Socket, params: Mapping[str, str]) -> Identity | None:
         """Return who connects with these query parameters; None refuses the connection.
@@ -147,6 +151,7 @@ class Application:
             payload=payload,
             resource=self._resource(channel.family, channel.topic, now),
             event=event,
+            limits=self._limits,
         )
 
     def _resource(self, family: Topic, topic: str, now: datetime) -> Resource:

@@ -68,6 +68,7 @@ class Assembly:
             effects=self.effects,
             enforcement=self.enforcement,
             presence=self.presence,
+            limits=self.settings.limits,
         )
         pieces = Pieces(
             self.broker, self.connection, self.transport, self.decide, self.serializers, self.commits

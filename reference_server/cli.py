@@ -12,12 +12,12 @@ import typer
 
 from reference_server.assembly import Assembly
 from reference_server.deviations.catalogue import UnknownDeviation, install
+from reference_server.limits import BadLimit, Limits
 from reference_server.redaction import credential_names, log_to_stderr
 from reference_server.server import Settings, run
 from reference_server.tls import CertificateUnusable, server_context
-from reference_server.transport import Limits
 from reference_server.versions import PhoenixVersion, UnknownPhoenixVersion
-from specs.loader import DocumentsInvalid, load
+from specs.loader import DocumentsInvalid, load, shipped_limits
 
 if TYPE_CHECKING:
     import ssl
@@ -60,7 +60,16 @@ def serve_command(
     spec: Annotated[
         Path | None, typer.Option(help="Folder of documents; the shipped ones by default.")
     ] = None,
-    idle_timeout_s: Annotated[float, typer.Option(help="Seconds of silence before a close.")] = 60.0,
+    idle_timeout_s: Annotated[
+        float | None, typer.Option(help="Short for --limit idle_timeout_s=SECONDS.", show_default=False)
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Sets a limit; may be repeated. --limits shows them."),
+    ] = None,
+    limits: Annotated[
+        bool, typer.Option("--limits", help="Show every limit as it would be, and end.")
+    ] = False,
     origin: Annotated[
         list[str] | None,
         typer.Option(help="Origin let in besides the own host and loopback; may be repeated."),
@@ -76,17 +85,20 @@ def serve_command(
     log_level: Annotated[LogLevel, typer.Option(help="How much goes to standard error.")] = LogLevel.WARNING,
 ) -> None:
     """Run the reference server until SIGTERM or SIGINT, then drain and end with 0."""
-    if not 0 < idle_timeout_s < float("inf"):
+    if idle_timeout_s is not None and not 0 < idle_timeout_s < float("inf"):
         _refuse(f"--idle-timeout-s must be above 0, not {idle_timeout_s}")
+    version, api = _version(phoenix_version), _documents(spec)
     settings = Settings(
         host=host,
         port=port,
-        version=_version(phoenix_version),
+        version=version,
         origins=tuple(origin or ()),
-        limits=Limits(idle_timeout_s=idle_timeout_s),
+        limits=_limits(api, limit or [], idle_timeout_s),
         tls=_tls(cert, key),
     )
-    api = _documents(spec)
+    if limits:
+        _show(settings.limits, api)
+        return
     log_to_stderr(log_level, credential_names(api))
     assembly = Assembly(api, settings, seed=seed, control_token=control_token or None)
     _deviate(assembly, deviate or [])
@@ -153,6 +165,19 @@ def _documents(directory: Path | None) -> Api:
         return load(directory)
     except DocumentsInvalid as exc:
         _refuse(*map(str, exc.faults))
+
+
+def _limits(api: Api, given: list[str], idle_timeout_s: float | None) -> Limits:
+    idle = [] if idle_timeout_s is None else [f"idle_timeout_s={idle_timeout_s}"]
+    try:
+        return Limits.of(api).with_settings([*idle, *given])
+    except BadLimit as exc:
+        _refuse(str(exc))
+
+
+def _show(limits: Limits | None, api: Api) -> None:
+    for name, row in {**{row.name: row for row in shipped_limits()}, **api.limits}.items():
+        typer.echo(f"{name}={getattr(limits, name)}  {row.summary} Beyond it: {row.beyond}")
 
 
 def _refuse(*lines: str) -> NoReturn:

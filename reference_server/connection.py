@@ -12,10 +12,14 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from reference_server.admission import Admission
 from reference_server.commits import Commits
+from reference_server.limits import Limits
 from reference_server.outcome import Application, Broadcast, Channel, Identity, Outcome
 from reference_server.redaction import describe_exception, printable
+from reference_server.traffic import Queues
 from reference_server.versions import CRASH_CLOSE_CODE, PhoenixVersion
+from specs import json_limits, json_text
 from specs.message import (
     HEARTBEAT,
     PHOENIX_TOPIC,
@@ -76,6 +80,7 @@ class Connection:
         self._broker = backend.broker
         self._version = backend.version
         self._api = backend.api
+        self._limits = backend.limits
         self._close = close
         self._memberships: dict[str, _Membership] = {}
         self._broker.attach(self, identity.socket_id)
@@ -93,7 +98,7 @@ class Connection:
 
         """
         try:
-            message = self.serializer.decode_client(frame)
+            message = self._decoded(frame)
         except MalformedFrame as fault:
             _log.info("%s: malformed frame: %s", self._name, printable(str(fault)))
             self._close(CRASH_CLOSE_CODE)
@@ -104,6 +109,17 @@ class Connection:
             self._join(message)
         else:
             self._on_topic(message)
+
+    def _decoded(self, frame: Frame) -> Message:
+        is_json = frame.is_text or isinstance(self.serializer, V1)
+        limits = self._limits
+        excess = json_limits.excess(frame.data, limits.json_depth, limits.number_digits) if is_json else None
+        if excess is not None:
+            raise MalformedFrame(excess)
+        message = self.serializer.decode_client(frame)
+        if len(frame.data) > limits.field_bytes:
+            _refuse_long_fields(message, limits.field_bytes)
+        return message
 
     def disconnect(self) -> None:
         """Close the connection by the server's will, with the version's close code (T-4)."""
@@ -145,8 +161,7 @@ class Connection:
                 self._unmatched(message)
             return
         former = self._end(self._memberships.get(message.topic))
-        limit = self._version.channel_limit
-        if limit is not None and len(self._memberships) >= limit:
+        if self._version.channel_limit is not None and len(self._memberships) >= self._limits.channels:
             self._reply(message, message.join_ref, "error", {"reason": "too many channels joined"})
             return
         channel = Channel(message.topic, family, self.identity, number=self._broker.next_number())
@@ -268,6 +283,13 @@ class Connection:
         self.send(self.serializer.encode_server(message))
 
 
+def _refuse_long_fields(message: Message, most_bytes: int) -> None:
+    # A join's refs and topic are kept for as long as its channel lives.
+    for name in ("join_ref", "ref", "topic", "event"):
+        if len(json_text.encode(getattr(message, name))) > most_bytes:
+            raise MalformedFrame(f"{name} of more than {most_bytes} bytes")
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """What all connections of a server share."""
@@ -279,3 +301,6 @@ class Backend:
     commits: Commits = field(default_factory=Commits)
     connection: type[Connection] = Connection
     """What drives each of them."""
+    limits: Limits = field(default_factory=Limits)
+    admission: Admission = field(default_factory=Admission)
+    queues: Queues = field(default_factory=Queues)

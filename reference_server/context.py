@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from reference_server.limits import Limits
 from reference_server.outcome import Broadcast, Channel, Push
 from reference_server.records import Agent, Happening, Resource
 
@@ -36,6 +37,9 @@ class Refused(Exception):
         return {"reason": self.reason, **self.detail}
 
 
+TOO_MUCH_STORED = "too_much_stored"
+
+
 class UndocumentedEvent(AssertionError):
     """The server was about to send an event that the documents do not let it send there."""
 
@@ -58,6 +62,7 @@ class Context:
     """What the topic is about, as the store has it; a fresh one where the topic needs no resource."""
     event: Event | None = None
     """None during a join."""
+    limits: Limits = field(default_factory=Limits)
     is_relayed: bool = True
     """Whether an accepted event goes to the others as its document says; an effect may turn it off for a repetition."""
     broadcasts: list[Broadcast] = field(default_factory=list)
@@ -85,6 +90,11 @@ class Context:
     def variable(self) -> str:
         """What stands in the place of the topic's variable; empty where it has none."""
         return self.family.variable_of(self.channel.topic) or ""
+
+    def require_room(self, wanted: int, most: int) -> None:
+        """Refuse the event where it would make the server keep more than a limit allows."""
+        if wanted > most:
+            raise Refused(TOO_MUCH_STORED)
 
     def agent(self) -> Agent:
         """Return the sender's record; refuses with `unauthorized` where it has none."""

@@ -61,6 +61,8 @@ class Refuse:
 
     status: int
     body: str = ""
+    retry_after_s: int | None = None
+    """When it may be tried again; None where that would change nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ def refusal(refuse: Refuse) -> Response:
     )
     if body:
         headers["Content-Type"] = "text/plain; charset=utf-8"
+    if refuse.retry_after_s is not None:
+        headers["Retry-After"] = str(refuse.retry_after_s)
     if refuse.status == http.HTTPStatus.UPGRADE_REQUIRED:
         headers["Upgrade"] = "websocket"
     return Response(refuse.status, http.HTTPStatus(refuse.status).phrase, headers, body)

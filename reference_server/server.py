@@ -8,12 +8,14 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from reference_server.admission import Admission
 from reference_server.broker import Broker
 from reference_server.commits import Commits
 from reference_server.connection import Backend, Connection
 from reference_server.handshake import Accept, Policy, Refuse, decide
+from reference_server.limits import Limits
 from reference_server.redaction import credential_names, redact_url
-from reference_server.transport import Limits, WebSocketTransport
+from reference_server.transport import WebSocketTransport
 from reference_server.versions import PhoenixVersion
 from specs.serializer import SERIALIZERS, V1, V2
 
@@ -40,7 +42,8 @@ class Settings:
     """0 for any free port."""
     version: PhoenixVersion = field(default_factory=lambda: PhoenixVersion.parse("1.8"))
     origins: tuple[str, ...] = ()
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits | None = None
+    """What a client may take up; what the documents say when None."""
     drain_timeout_s: float = 4.0
     """How long clients may take to close after `drain`."""
     tls: ssl.SSLContext | None = None
@@ -122,11 +125,23 @@ async def serve(
 
     Raises:
         OSError: If the address cannot be bound.
+        BadLimit: If the documents have a limit that the server does not know.
 
     """
     settings = settings or Settings()
     pieces = pieces or Pieces()
-    backend = Backend(api, application, pieces.broker(), settings.version, pieces.commits, pieces.connection)
+    limits = settings.limits or Limits.of(api)
+    admission = Admission(limits)
+    backend = Backend(
+        api,
+        application,
+        pieces.broker(),
+        settings.version,
+        pieces.commits,
+        pieces.connection,
+        limits,
+        admission,
+    )
     policy = Policy(
         tuple(api.sockets.values()), application, settings.version, settings.origins, pieces.serializers
     )
@@ -135,28 +150,30 @@ async def serve(
 
     def on_request(request: Request) -> Accept | Refuse:
         decision = pieces.decide(request, policy)
+        if isinstance(decision, Accept):
+            decision = admission.refusal(decision.identity) or decision
         if _log.isEnabledFor(logging.INFO):
             status = decision.status if isinstance(decision, Refuse) else 101
             _log.info("%s %s: %d", request.method, redact_url(request.path, names), status)
         return decision
 
     def make_transport() -> WebSocketTransport:
-        return pieces.transport(backend, on_request, settings.limits, live)
+        return pieces.transport(backend, on_request, limits, live)
 
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(
-        make_transport, settings.host, settings.port, backlog=1024, **_tls_options(settings)
+        make_transport, settings.host, settings.port, backlog=1024, **_tls_options(settings.tls, limits)
     )
     return Server(listener, live, settings)
 
 
-def _tls_options(settings: Settings) -> dict[str, Any]:
-    if settings.tls is None:
+def _tls_options(context: ssl.SSLContext | None, limits: Limits) -> dict[str, Any]:
+    if context is None:
         return {}
     return {
-        "ssl": settings.tls,
-        "ssl_handshake_timeout": settings.limits.handshake_timeout_s,
-        "ssl_shutdown_timeout": settings.limits.linger_s,
+        "ssl": context,
+        "ssl_handshake_timeout": limits.handshake_timeout_s,
+        "ssl_shutdown_timeout": limits.linger_s,
     }
 
 

@@ -13,6 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from reference_server.records import PENDING, Agent, Change, Entry, Happening, Message, Resource
+from reference_server.transaction import OutsideTransaction, Transaction
+from reference_server.weights import Weights, weight_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,10 +24,6 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 V = TypeVar("V")
 RecordT = TypeVar("RecordT", Agent, Resource, Message)
-
-
-class OutsideTransaction(RuntimeError):
-    """A change was tried outside `transaction()`."""
 
 
 class Store(Protocol):
@@ -72,6 +70,9 @@ class Store(Protocol):
 
     def entries(self, topic: str, collection: str) -> Sequence[tuple[int, Any]]:
         """Return a collection's entries by rising number."""
+
+    def entries_bytes(self, topic: str, collection: str) -> int:
+        """Return how much a collection takes up, for a limit on it: `weight_bytes` of each entry, added up."""
 
     def put_entry(self, topic: str, collection: str, number: int, value: Any) -> None:
         """Insert or replace an entry; its value is JSON other than null."""
@@ -120,18 +121,19 @@ class MemoryStore:
         self._agents: dict[str, Agent] = {}
         self._by_api_key: dict[bytes, str] = {}
         self._by_session_token: dict[bytes, str] = {}
-        self._by_owner: defaultdict[str, dict[str, None]] = defaultdict(dict)
-        self._by_capability: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._by_owner: dict[str, dict[str, None]] = {}
+        self._by_capability: dict[str, dict[str, None]] = {}
         self._resources: dict[str, Resource] = {}
         self._topics: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self._entries: defaultdict[tuple[str, str], dict[int, Any]] = defaultdict(dict)
+        self._weights = Weights()
         self._messages: dict[str, Message] = {}
         self._inboxes: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._happenings: list[Happening] = []
 
     def transaction(self) -> AbstractContextManager[None]:
         """Keep all changes made inside, or none when an exception leaves the block."""
-        return _Transaction(self._begin, self._keep_changes, self._end)
+        return Transaction(self._begin, self._keep_changes, self._end)
 
     def agent(self, agent_id: str) -> Agent | None:
         """Return the agent of that id."""
@@ -163,15 +165,15 @@ class MemoryStore:
         if former is not None:
             self._remove(self._by_api_key, _digest(former.api_key))
             self._remove(self._by_session_token, _digest(former.session_token))
-            self._remove(self._by_owner[former.owner], agent.id)
+            self._leave(self._by_owner, former.owner, agent.id)
             for capability in former.capabilities:
-                self._remove(self._by_capability[capability], agent.id)
+                self._leave(self._by_capability, capability, agent.id)
         self._keep(self._agents, agent.id, _own_agent(agent))
         self._set(self._by_api_key, _digest(agent.api_key), agent.id)
         self._set(self._by_session_token, _digest(agent.session_token), agent.id)
-        self._set(self._by_owner[agent.owner], agent.id, None)
+        self._enter(self._by_owner, agent.owner, agent.id)
         for capability in agent.capabilities:
-            self._set(self._by_capability[capability], agent.id, None)
+            self._enter(self._by_capability, capability, agent.id)
 
     def resource(self, family: str, resource_id: str) -> Resource | None:
         """Return a resource by family and id."""
@@ -200,14 +202,21 @@ class MemoryStore:
         found = self._entries.get((topic, collection), {})
         return [(number, found[number]) for number in sorted(found)]
 
+    def entries_bytes(self, topic: str, collection: str) -> int:
+        """Return how much a collection takes up, for a limit on it: `weight_bytes` of each entry, added up."""
+        found = self._entries.get((topic, collection), {})
+        return self._weights.total_bytes((topic, collection), found.values())
+
     def put_entry(self, topic: str, collection: str, number: int, value: Any) -> None:
         """Insert or replace an entry; its value is JSON other than null."""
+        self._weigh(topic, collection, number, value)
         kept = own_copy(value)
         self._set(self._entries[topic, collection], number, kept)
         self._changes.append(Entry(topic, collection, number, kept))
 
     def delete_entry(self, topic: str, collection: str, number: int) -> None:
         """Remove an entry, if it is there."""
+        self._weigh(topic, collection, number, None)
         self._remove(self._entries[topic, collection], number)
         self._changes.append(Entry(topic, collection, number, None))
 
@@ -264,6 +273,12 @@ class MemoryStore:
         self._undo = None
         self._changes.clear()
 
+    def _weigh(self, topic: str, collection: str, number: int, value: Any) -> None:
+        key = (topic, collection)
+        more_bytes = weight_bytes(value) - weight_bytes(self._entries.get(key, {}).get(number))
+        self._log(lambda: self._weights.add(key, -more_bytes))
+        self._weights.add(key, more_bytes)
+
     def _log(self, step: Callable[[], object]) -> None:
         if self._undo is None:
             raise OutsideTransaction("changes are made in a transaction")
@@ -287,26 +302,17 @@ class MemoryStore:
             self._log(lambda: table.__setitem__(key, former))
             del table[key]
 
+    def _enter(self, index: dict[K, dict[str, None]], key: K, member: str) -> None:
+        if key not in index:
+            self._set(index, key, {})
+        self._set(index[key], member, None)
 
-class _Transaction:
-    """A block in which a store is changed; a class, since a generator costs three times as much."""
-
-    __slots__ = ("_begin", "_end", "_keep")
-
-    def __init__(self, begin: Callable[[], None], keep: Callable[[], None], end: Callable[[], None]) -> None:
-        self._begin = begin
-        self._keep = keep
-        self._end = end
-
-    def __enter__(self) -> None:
-        self._begin()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._keep()
-        finally:
-            self._end()
+    def _leave(self, index: dict[K, dict[str, None]], key: K, member: str) -> None:
+        # An empty group is dropped: names that agents make up would pile up.
+        members = index.get(key, {})
+        self._remove(members, member)
+        if not members:
+            self._remove(index, key)
 
 
 def own_copy(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 Rules for this file. What RFC 6455 says is `websockets`' sans-I/O `ServerProtocol`; here is what Phoenix on Cowboy does around it:
 the handshake by our own decision, close frames with an empty reason, the idle timer, one write for all that one read caused.
+A client that does not read is not read from: its own requests wait where they are. What others cause for it waits up to a limit.
 Messages are handed over from within the parser, one by one, so that everything is answered in the order in which it came.
 The connection is told of its end as soon as a close frame is sent or received, not when TCP is gone.
 """
@@ -11,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from websockets.frames import CloseCode
@@ -21,32 +21,24 @@ from websockets.protocol import State
 from reference_server.frame_bytes import encode_frame
 from reference_server.handshake import Accept, OnRequest, Refuse
 from reference_server.http_responses import refusal, switching
+from reference_server.limits import Limits
 from reference_server.redaction import describe_exception
+from reference_server.request_head import RequestHead
 from reference_server.tls import Farewell
+from reference_server.traffic import FrameBudget
 from reference_server.versions import CRASH_CLOSE_CODE, IDLE_CLOSE_CODE, STOP_CLOSE_CODE
 from reference_server.wire_protocol import WireProtocol
 
 if TYPE_CHECKING:
     from reference_server.connection import Backend, Connection
+    from reference_server.outcome import Identity
     from specs.message import Frame
 
 _log = logging.getLogger("reference_server.transport")
-_HEAD_END = b"\r\n\r\n"
-_MAX_HEAD_BYTES = 65_536
+__all__ = ["Limits", "WebSocketTransport"]
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long and how much a connection may."""
-
-    idle_timeout_s: float = 60.0
-    """Without any bytes from the client the connection is closed (T-2)."""
-    handshake_timeout_s: float = 10.0
-    linger_s: float = 2.0
-    """How long the client may take to close TCP after the last bytes of the server."""
-    message_bytes: int = 10_000_000
-    queue_bytes: int = 8 * 1024 * 1024
-    """What may wait for a client that does not read; beyond it the connection is dropped."""
+#: More than this is not collected for one write, and not held for a commit before reading stops.
+_HIGH_WATER_BYTES = 65_536
 
 
 class WebSocketTransport(asyncio.Protocol):
@@ -73,13 +65,22 @@ class WebSocketTransport(asyncio.Protocol):
         self._live = live
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
-        self._wire = self.wire_protocol(limits.message_bytes, self._received, self._ended)
-        self._connection: Connection | None = None
-        self._head = b""
         self._last_inbound_s = self._loop.time()
+        self._budget = FrameBudget(limits.frames_per_s, limits.frames_burst, self._last_inbound_s)
+        self._wire = self.wire_protocol(
+            limits.message_bytes,
+            self._received,
+            self._ended,
+            frame_bytes=limits.frame_bytes,
+            budget=self._budget,
+        )
+        self._connection: Connection | None = None
+        self._admitted: Identity | None = None
+        self._head = RequestHead(limits.handshake_bytes)
         self._is_reading = self._is_paused = self._is_flush_due = self._is_finished = False
         self._timer: asyncio.TimerHandle | None = None
         self._held: deque[tuple[bytes, bool]] = deque()
+        self._held_bytes = self._unsent_bytes = self._noted_bytes = 0
 
     # Called by asyncio.
 
@@ -88,10 +89,12 @@ class WebSocketTransport(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._live.add(self)
         self._timer = self._loop.call_later(self._limits.handshake_timeout_s, self._transport.abort)
+        self._backend.admission.arrive(self)
 
     def data_received(self, data: bytes) -> None:
         """Carry out everything in one segment, then answer with one write."""
         self._last_inbound_s = self._loop.time()
+        self._budget.refill(self._last_inbound_s)
         self._is_reading = True
         try:
             if self._connection is None and not self._is_finished:
@@ -106,24 +109,28 @@ class WebSocketTransport(asyncio.Protocol):
         """Take note that the client sends no more; TCP is closed once everything is written."""
         self._wire.receive_eof()
         self._flush()
-        return bool(self._held) and self._transport.can_write_eof()
+        return self._transport.can_write_eof() and (bool(self._held) or self._wire.is_holding())
 
     def pause_writing(self) -> None:
         """Read no more from a client that does not read."""
         self._is_paused = True
-        self._transport.pause_reading()
+        self._stop_reading()
 
     def resume_writing(self) -> None:
         """Read again."""
         self._is_paused = False
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._note_waiting(0)
+        self._read_on()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """End the channels, where nothing has ended them before (T-7)."""
         self._live.discard(self)
         self._cancel_timer()
         self._ended(None)
+        self._note_waiting(0)
+        self._backend.admission.decided(self)
+        if self._admitted is not None:
+            self._backend.admission.leave(self._admitted)
         if not self.gone.done():
             self.gone.set_result(None)
 
@@ -133,12 +140,17 @@ class WebSocketTransport(asyncio.Protocol):
         """Queue a frame; it is written with all others of this turn of the loop."""
         if self._wire.eof_sent:
             return
-        if self._is_paused and self._transport.get_write_buffer_size() > self._limits.queue_bytes:
+        if (self._is_paused or self._held) and self._is_too_much_waiting():
             _log.warning("dropped a client that does not read")
             self._transport.abort()
             return
-        self._wire.writes.append(encode_frame(frame))
-        self._schedule_flush()
+        data = encode_frame(frame)
+        self._wire.writes.append(data)
+        self._unsent_bytes += len(data)
+        if self._unsent_bytes > _HIGH_WATER_BYTES:
+            self._flush()
+        else:
+            self._schedule_flush()
 
     def close(self, code: int) -> None:
         """Close the WebSocket with this code and an empty reason; harmless when it is closed already."""
@@ -163,13 +175,15 @@ class WebSocketTransport(asyncio.Protocol):
 
     def _read_head(self, data: bytes) -> bytes:
         """Take what belongs to the request and answer it when it is whole; return what lies behind it."""
-        self._head += data
-        end = self._head.find(_HEAD_END)
-        if end < 0 and len(self._head) <= _MAX_HEAD_BYTES:
+        head_and_rest = self._head.add(data)
+        if head_and_rest is None:
             return b""
-        end = end + len(_HEAD_END) if end >= 0 else len(self._head)
-        head, rest = self._head[:end], self._head[end:]
-        self._head = b""
+        head, rest = head_and_rest
+        self._backend.admission.decided(self)
+        too_long = self._head.refusal_status(head)
+        if too_long is not None:
+            self._wire.send_response(refusal(Refuse(too_long)))
+            return b""
         # The library would go on to frames behind the request before it is answered.
         self._wire.receive_data(head)
         self._answer()
@@ -198,6 +212,8 @@ class WebSocketTransport(asyncio.Protocol):
         self._connection = self._backend.connection(
             self._backend, accept.identity, accept.serializer, self.send, self.close
         )
+        self._admitted = accept.identity
+        self._backend.admission.enter(accept.identity)
         self._cancel_timer()
         self._watch_idle()
 
@@ -227,7 +243,41 @@ class WebSocketTransport(asyncio.Protocol):
         else:
             self._timer = self._loop.call_later(left_s, self._watch_idle)
 
-    # Writing.
+    # Holding back, and writing.
+
+    def _is_too_much_waiting(self) -> bool:
+        """Tell whether more waits for a client that does not read than it may, or than all such clients may."""
+        waiting_bytes = self._unsent_bytes + self._held_bytes + self._transport.get_write_buffer_size()
+        self._note_waiting(waiting_bytes)
+        return (
+            waiting_bytes > self._limits.queue_bytes
+            or self._backend.queues.waiting_bytes > self._limits.queues_bytes
+        )
+
+    def _note_waiting(self, waiting_bytes: int) -> None:
+        self._noted_bytes = self._backend.queues.note(self._noted_bytes, waiting_bytes)
+
+    def _stop_reading(self) -> None:
+        if not self._wire.is_holding():
+            self._wire.hold()
+            self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        """Carry out what has waited, then read again, unless what that causes must wait, too."""
+        if self._is_reading or not self._wire.is_holding() or self._transport.is_closing():
+            return
+        while self._wire.is_holding() and self._may_read():
+            self._is_reading = True
+            try:
+                self._wire.release()
+            finally:
+                self._is_reading = False
+            self._flush()
+        if not (self._wire.is_holding() or self._transport.is_closing()):
+            self._transport.resume_reading()
+
+    def _may_read(self) -> bool:
+        return not self._is_paused and self._held_bytes <= _HIGH_WATER_BYTES
 
     def _schedule_flush(self) -> None:
         if not (self._is_reading or self._is_flush_due):
@@ -236,6 +286,7 @@ class WebSocketTransport(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._is_flush_due = False
+        self._unsent_bytes = 0
         writes = self._wire.data_to_send()
         if not writes or self._transport.is_closing():
             return
@@ -246,13 +297,18 @@ class WebSocketTransport(asyncio.Protocol):
             self._write(data, is_last)
             return
         self._held.append((data, is_last))
+        self._held_bytes += len(data)
         commits.call_when_kept(self._release)
+        if not self._may_read():
+            self._stop_reading()
 
     def _release(self) -> None:
         """Write the next bytes that were held until the changes that they may tell of were kept."""
         data, is_last = self._held.popleft()
+        self._held_bytes -= len(data)
         if not self._transport.is_closing():
             self._write(data, is_last)
+            self._read_on()
 
     def _write(self, data: bytes, is_last: bool) -> None:
         self._transport.write(data)

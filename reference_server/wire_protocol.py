@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from websockets.frames import Close, CloseCode, Opcode
 from websockets.frames import Frame as WireFrame
 from websockets.server import ServerProtocol
+from websockets.streams import StreamReader
 
 from specs.message import Frame
 
@@ -23,9 +24,11 @@ except ImportError:
     from websockets.utils import apply_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from websockets.http11 import Response
+
+    from reference_server.traffic import FrameBudget
 
 # The library's own lines would show request targets and frames, both of which hold credentials.
 _SILENT = logging.getLogger("reference_server.silenced")
@@ -40,24 +43,74 @@ _LANE_BYTES = 16_384
 """The longest message of the lane; beyond it the library is as fast."""
 
 
+class _Reader(StreamReader):
+    """The library's reader, which keeps the next frame to itself while `is_held`."""
+
+    is_held = False
+
+    def at_eof(self) -> Generator[None, None, bool]:
+        while True:
+            if self.buffer:
+                if not self.is_held:
+                    return False
+            elif self.eof:
+                return True
+            yield
+
+
 class WireProtocol(ServerProtocol):
-    """The library's state machine, handing over whole messages in order and closing with an empty reason."""
+    """The library's state machine, handing over whole messages in order and closing with an empty reason.
+
+    Args:
+        max_bytes: The most bytes of a message.
+        on_message: Takes whole messages.
+        on_end: Is told the close code, None for none, when no more messages will come.
+        frame_bytes: The most bytes of a frame; None for those of a message.
+        budget: How many frames may come; None for any number.
+
+    """
 
     def __init__(
-        self, max_bytes: int, on_message: Callable[[Frame], None], on_end: Callable[[int | None], None]
+        self,
+        max_bytes: int,
+        on_message: Callable[[Frame], None],
+        on_end: Callable[[int | None], None],
+        *,
+        frame_bytes: int | None = None,
+        budget: FrameBudget | None = None,
     ) -> None:
-        super().__init__(max_size=max_bytes, logger=_SILENT)
+        super().__init__(max_size=(max_bytes, frame_bytes), logger=_SILENT)
+        self.reader = self._reader = _Reader()
+        # The library has begun to parse what its own reader holds.
+        self.parser = self.parse()
+        next(self.parser)
         self._on_message = on_message
         self._on_end = on_end
-        self._parts: list[bytes] = []
+        self._budget = budget
+        self._parts = bytearray()
         self._is_text = False
         self._is_between_frames = False
         self._cut = b""
         """What came of a frame for the lane that is not complete."""
-        self._lane_bytes = min(max_bytes, _LANE_BYTES) if self._has_lane() else -1
+        self._lane_bytes = min(max_bytes, frame_bytes or max_bytes, _LANE_BYTES) if self._has_lane() else -1
+
+    def is_holding(self) -> bool:
+        """Tell whether frames that have come wait to be carried out."""
+        return self._reader.is_held
+
+    def hold(self) -> None:
+        """Carry out no more frames, whatever comes, until `release`."""
+        self._reader.is_held = True
+
+    def release(self) -> None:
+        """Carry out the frames that have waited."""
+        self._reader.is_held = False
+        next(self.parser)
 
     def fail(self, code: int, reason: str = "") -> None:  # noqa: ARG002 - reasons are always empty (section 8)
         """Send a close frame where none was sent, and end the connection from our side."""
+        # What comes from now on is thrown away, not kept.
+        self._reader.is_held = False
         super().fail(code)
         self._on_end(code)
 
@@ -77,6 +130,9 @@ class WireProtocol(ServerProtocol):
 
     def recv_frame(self, frame: WireFrame) -> None:
         """Take one frame; a message is handed over with its last one."""
+        if self._is_over_budget():
+            self.fail(CloseCode.POLICY_VIOLATION)
+            return
         if frame.opcode is Opcode.CLOSE:
             # The client's code is echoed (T-6), its reason is not.
             Close.parse(frame.data)
@@ -89,14 +145,23 @@ class WireProtocol(ServerProtocol):
             self._assemble(frame)
         self._is_between_frames = not self.reader.buffer
 
+    def _is_over_budget(self) -> bool:
+        if self._budget is None:
+            return False
+        self._budget.left -= 1
+        return self._budget.left < 0
+
     def _assemble(self, frame: WireFrame) -> None:
         if frame.opcode is not Opcode.CONT:
             self._is_text = frame.opcode is Opcode.TEXT
-        self._parts.append(bytes(frame.data))
-        if not frame.fin:
-            return
-        data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts = []
+        if frame.opcode is Opcode.CONT or not frame.fin:
+            # Fragments are copied together as they come, so that many small ones take no more room than their bytes.
+            self._parts += frame.data
+            if not frame.fin:
+                return
+            data, self._parts = bytes(self._parts), bytearray()
+        else:
+            data = bytes(frame.data)
         self._complete(data, self._is_text)
 
     def _complete(self, data: bytes, is_text: bool) -> None:
@@ -113,7 +178,7 @@ class WireProtocol(ServerProtocol):
         """Take the frames at the front that belong in the lane, and return what the library has to read."""
         at, end, longest = 0, len(data), self._lane_bytes
         self._cut = b""
-        while at < end and data[at] == _FIN_AND_TEXT:
+        while at < end and data[at] == _FIN_AND_TEXT and not self._reader.is_held:
             length, body = data[at + 1] - _MASKED if at + 1 < end else 0, at + 6
             if length == _MEDIUM_MARK:
                 length, body = int.from_bytes(data[at + 2 : at + 4], "big"), at + 8
@@ -132,6 +197,9 @@ class WireProtocol(ServerProtocol):
 
     def _take_plain(self, data: bytes) -> bool:
         """Hand over a message of the lane; tell whether the connection goes on, and end it as the library would."""
+        if self._is_over_budget():
+            self.fail(CloseCode.POLICY_VIOLATION)
+            return False
         try:
             self._complete(data, is_text=True)
         except UnicodeDecodeError:

@@ -10,6 +10,7 @@ from specs.model import (
     Event,
     Fixture,
     Join,
+    Limit,
     Nonce,
     Protocol,
     Relay,
@@ -48,7 +49,13 @@ def build_api(documents: Mapping[str, Mapping[str, Any]]) -> Api:
             for document in of_kind(documents, "requirements")
             for row in document["requirements"]
         },
+        limits={row.name: row for document in of_kind(documents, "limits") for row in build_limits(document)},
     )
+
+
+def build_limits(document: Mapping[str, Any]) -> tuple[Limit, ...]:
+    """Build the limits of one document, in its order."""
+    return tuple(Limit(**row) for row in document["limits"])
 
 
 def _protocol(document: Mapping[str, Any]) -> Protocol:

@@ -20,6 +20,7 @@ def faults(documents: Documents) -> list[FaultTuple]:
     """Return every cross-document fault."""
     return [
         *_singletons(documents),
+        *_limits(documents),
         *_duplicates(documents),
         *_references(documents),
         *_rules(documents),
@@ -48,6 +49,19 @@ def _singletons(documents: Documents) -> Iterator[FaultTuple]:
     for index, name in enumerate(api["sockets"]):
         if name not in sockets:
             yield (file, f"/sockets/{index}", f"no socket document is named {name!r}")
+
+
+def _limits(documents: Documents) -> Iterator[FaultTuple]:
+    files = list(_of_kind(documents, "limits"))
+    for file, _ in files[1:]:
+        yield (file, "", f"only one document of kind limits is possible, found {len(files)}")
+    for file, document in files:
+        names = [row["name"] for row in document["limits"]]
+        for index, row in enumerate(document["limits"]):
+            if row["name"] in names[:index]:
+                yield (file, f"/limits/{index}/name", f"limit {row['name']!r} is given twice")
+            if row["value"] > row.get("maximum", row["value"]):
+                yield (file, f"/limits/{index}/value", f"above its own maximum of {row['maximum']}")
 
 
 def _duplicates(documents: Documents) -> Iterator[FaultTuple]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from specs import lint
-from specs.build import build_api
-from specs.model import Api
+from specs.build import build_api, build_limits
+from specs.model import Api, Limit
 from specs.validation import Validator
 
 DOCUMENTS = Path(str(resources.files("specs"))) / "documents"
@@ -24,7 +24,10 @@ DOCUMENTS = Path(str(resources.files("specs"))) / "documents"
 PHOENIX = DOCUMENTS / "phoenix"
 """The documents of Phoenix Channels itself; used where a folder describes no protocol of its own."""
 
-KINDS = ("api", "protocol", "socket", "topic", "requirements")
+LIMITS = "limits.json"
+"""The shipped document of the limits; used where a folder has none of its own."""
+
+KINDS = ("api", "protocol", "socket", "topic", "requirements", "limits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ def load(directory: Path | None = None) -> Api:
 
     Args:
         directory: Folder that holds `*.json` documents at any depth; the shipped ones when None. A folder without a
-            document of kind `protocol` is about topics on Phoenix Channels, and gets the shipped documents of that.
+            document of kind `protocol` is about topics on Phoenix Channels, and gets the shipped documents of that;
+            one without a document of kind `limits` gets the shipped limits.
 
     Returns:
         The protocol.
@@ -72,15 +76,34 @@ def load(directory: Path | None = None) -> Api:
     """
     root = DOCUMENTS if directory is None else directory
     documents, faults = _read(root)
-    if documents and not any(document.get("kind") == "protocol" for document in documents.values()):
+    if documents and not _has(documents, "protocol"):
         phoenix, more = _read(PHOENIX)
         documents |= {f"phoenix/{name}": document for name, document in phoenix.items()}
         faults += more
+    if documents and not _has(documents, "limits"):
+        documents |= {f"shipped/{LIMITS}": _shipped_limits()}
     if not faults:
         faults = [DocumentFault(*fault) for fault in lint.faults(documents)]
     if faults:
         raise DocumentsInvalid(faults)
     return build_api(documents)
+
+
+@cache
+def shipped_limits() -> tuple[Limit, ...]:
+    """Return the limits of the shipped documents, in their order."""
+    return build_limits(_shipped_limits())
+
+
+def _shipped_limits() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((DOCUMENTS / LIMITS).read_text(encoding="utf-8"))
+    return document
+
+
+def _has(documents: Mapping[str, Any], kind: str) -> bool:
+    return any(
+        isinstance(document, Mapping) and document.get("kind") == kind for document in documents.values()
+    )
 
 
 def _read(root: Path) -> tuple[dict[str, dict[str, Any]], list[DocumentFault]]:

@@ -243,6 +243,25 @@ class Protocol:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """How much a client may take up of something, and what it sees beyond that."""
+
+    name: str
+    value: float
+    unit: str
+    summary: str
+    beyond: str
+    maximum: float | None = None
+    """The highest value that a server can keep; None for any."""
+    close_code: int | None = None
+    """Of the WebSocket close beyond it, where there is one."""
+    status: int | None = None
+    """Of the HTTP response beyond it, where there is one."""
+    reason: str | None = None
+    """Of the error reply beyond it, where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """The whole protocol."""
 
@@ -255,6 +274,8 @@ class Api:
     topics: Mapping[str, Topic]
     """By name, in document order."""
     requirements: Mapping[str, Requirement]
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    """By name; what is not here is as in the shipped documents."""
 
     def topics_of(self, socket: str) -> tuple[Topic, ...]:
         """Return the topic families of a socket, in routing order."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_server.registry import handles
 from specs.amounts import format_amount
+from specs.json_text import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,7 @@ def discover(ctx: Context) -> Mapping[str, Any]:
 def update_metadata(ctx: Context) -> None:
     """Store the agent's metadata and show it in this connection's presence."""
     metadata = ctx.payload["metadata"]
+    ctx.require_room(len(encode(metadata)), ctx.limits.profile_bytes)
     ctx.store.put_agent(replace(ctx.agent(), metadata=metadata))
     ctx.presence_changes["metadata"] = metadata
 
@@ -35,6 +37,7 @@ def update_metadata(ctx: Context) -> None:
 @handles("discovery", "announce")
 def announce(ctx: Context) -> None:
     """Replace the agent's capabilities and tell everyone on the topic."""
+    ctx.require_room(len(encode(ctx.payload["capabilities"])), ctx.limits.profile_bytes)
     agent = replace(ctx.agent(), capabilities=tuple(dict.fromkeys(ctx.payload["capabilities"])))
     ctx.store.put_agent(agent)
     ctx.broadcast("agent_updated", {"agent": _view(agent)})

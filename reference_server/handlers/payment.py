@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROPOSALS = "proposals"
+TRANSFERS = "transfers"
 UNKNOWN_TRANSFER = "unknown_transfer"
 
 
@@ -35,12 +36,16 @@ def join(ctx: Context) -> Mapping[str, Any]:
 @handles("payment", "propose_transfer")
 def propose_transfer(ctx: Context) -> None:
     """Keep a proposal that the sender can pay beside all that it has proposed already."""
-    amount, promised = _amount(ctx, "amount"), Decimal(0)
+    amount, promised, pending = _amount(ctx, "amount"), Decimal(0), 1
     for _, proposal in ctx.store.entries(ctx.channel.topic, PROPOSALS):
         if proposal["by"] == ctx.role:
             promised = add(promised, Decimal(proposal["amount"]))
+            pending += 1
     if add(promised, amount) > _balance(ctx, ctx.role):
         raise Refused("insufficient_balance")
+    ctx.require_room(pending, ctx.limits.pending_proposals)
+    transfers = ctx.resource.data.get(TRANSFERS, 0) + len(ctx.resource.pending_nonces)
+    ctx.require_room(transfers + 1, ctx.limits.transfers)
     proposal = {"by": ctx.role, "amount": format_amount(amount)}
     ctx.store.put_entry(ctx.channel.topic, PROPOSALS, int(ctx.payload["nonce"]), proposal)
 
@@ -59,7 +64,7 @@ def acknowledge_transfer(ctx: Context) -> None:
         f"balance_{payer}": format_amount(subtract(_balance(ctx, payer), amount)),
         f"balance_{payee}": format_amount(add(_balance(ctx, payee), amount)),
     }
-    ctx.save(**balances)
+    ctx.save(**balances, **{TRANSFERS: ctx.resource.data.get(TRANSFERS, 0) + 1})
     ctx.happened("transfer_executed", (ctx.agent_id,), amount)
     told = {"channel_id": ctx.resource.id, "nonce": nonce, "amount": format_amount(amount)}
     ctx.broadcast("transfer_complete", {**told, **_balances(ctx)})

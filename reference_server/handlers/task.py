@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_server.context import Context, Refused
 from reference_server.registry import handles, joins
+from reference_server.weights import weight_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,6 +101,8 @@ def _keep_chunk(ctx: Context, stream: str) -> None:
     seq, chunk = int(ctx.payload["seq"]), ctx.payload["chunk"]
     kept = ctx.store.entry(ctx.channel.topic, stream, seq)
     if kept is None:
+        kept_bytes = sum(ctx.store.entries_bytes(ctx.channel.topic, each) for each in (INPUT, OUTPUT))
+        ctx.require_room(kept_bytes + weight_bytes(chunk), ctx.limits.stored_bytes)
         ctx.store.put_entry(ctx.channel.topic, stream, seq, chunk)
     elif kept == chunk:
         # A repetition: the other participant has had it.

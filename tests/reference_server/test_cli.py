@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from specs.loader import DOCUMENTS
+from specs.loader import DOCUMENTS, shipped_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,6 +161,9 @@ def test_second_signal_ends_at_once(serving: Callable[..., Serving]) -> None:
         (("--phoenix-version", "2.0"), "no such Phoenix version: '2.0'"),
         (("--idle-timeout-s", "0"), "above 0"),
         (("--idle-timeout-s", "nan"), "above 0"),
+        (("--limit", "message_size=1"), "no such limit: 'message_size'; limits are handshake_timeout_s, "),
+        (("--limit", "message_bytes"), "NAME=VALUE"),
+        (("--limit", "json_depth=1000", "--limits"), "256 at most"),
         (("--seed", "x"), "--seed"),
         (("--log-level", "loud"), "loud"),
         (("--spec", "/nowhere"), "/nowhere"),
@@ -174,6 +177,22 @@ def test_wrong_usage_is_one_line_and_exit_code_2(options: tuple[str, ...], words
     [line] = refused(*options)
     assert line.startswith("wireproof serve: ")
     assert words in line
+
+
+def test_limits_are_shown_as_they_would_be() -> None:
+    """One line each, with what it means and what lies beyond it; a setting counts over its shorthand."""
+    shown = subprocess.run(
+        [*COMMAND, "--limits", "--limit", "idle_timeout_s=7.5", "--idle-timeout-s", "3"],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=TIMEOUT_S,
+        check=True,
+    )
+    lines = shown.stdout.splitlines()
+    assert len(lines) == len(shipped_limits())
+    assert "idle_timeout_s=7.5  Silence of a client. Beyond it: A close with 1000." in lines
+    assert not shown.stderr
 
 
 def test_port_in_use_is_one_line_and_exit_code_2() -> None:

@@ -113,6 +113,25 @@ def test_a_member_given_twice_is_a_fault(documents: Path) -> None:
     assert "kind" in faults_of(documents)["api.json", ""]
 
 
+def test_limits_are_given_once_and_within_their_maximum(documents: Path) -> None:
+    """A second document of limits, a name given twice, and a value above its own maximum are told."""
+    limits = json.loads((documents / "limits.json").read_text(encoding="utf-8"))
+    depth = next(row for row in limits["limits"] if row["name"] == "json_depth")
+    faulty = {**limits, "limits": [depth, {**depth, "value": depth["maximum"] + 1}]}
+    (documents / "more.json").write_text(json.dumps(faulty), encoding="utf-8")
+    assert set(faults_of(documents)) == {
+        ("more.json", ""),
+        ("more.json", "/limits/1/name"),
+        ("more.json", "/limits/1/value"),
+    }
+
+
+def test_a_document_that_is_no_object_is_a_fault(documents: Path) -> None:
+    """It does not hide behind the first one that is."""
+    (documents / "a.json").write_text("[]", encoding="utf-8")
+    assert set(faults_of(documents)) == {("a.json", "/kind")}
+
+
 def test_a_folder_without_documents_is_a_fault(tmp_path: Path) -> None:
     """A folder that is missing or empty is named."""
     for folder in (tmp_path, tmp_path / "missing"):

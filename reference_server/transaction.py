@@ -1,0 +1,33 @@
+"""The block in which a store is changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class OutsideTransaction(RuntimeError):
+    """A change was tried outside `transaction()`."""
+
+
+class Transaction:
+    """A block in which a store is changed; a class, since a generator costs three times as much."""
+
+    __slots__ = ("_begin", "_end", "_keep")
+
+    def __init__(self, begin: Callable[[], None], keep: Callable[[], None], end: Callable[[], None]) -> None:
+        self._begin = begin
+        self._keep = keep
+        self._end = end
+
+    def __enter__(self) -> None:
+        self._begin()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._keep()
+        finally:
+            self._end()
