@@ -225,6 +225,10 @@ class Topic:
         """Return the events that a client may send, in the order of the document."""
         return tuple(event for event in self.events.values() if event.is_inbound)
 
+    def answer_rule(self, event: Event) -> str:
+        """Return the requirement that an event is answered at all; its own may be about what the reply holds."""
+        return self.rules.get("reply", event.rules["reply"])
+
     def outbound(self) -> Mapping[str, Event]:
         """Return the events that the server may send, by name."""
         return {name: event for name, event in self.events.items() if event.direction != "in"}

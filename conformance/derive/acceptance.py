@@ -15,7 +15,7 @@ from specs.model import Event, Requirement, Topic
 
 def cases(topic: Topic, event: Event, requirements: Mapping[str, Requirement]) -> Iterator[Case]:
     """Return the positive cases of an event: minimal and full payload, each role, and the state that it leads to."""
-    rules = [event.rules["accepted"], event.rules["reply"]]
+    rules = [event.rules["accepted"], event.rules["reply"], topic.answer_rule(event)]
     rules += [event.rules["relay"]] if event.relay else []
     rules += [event.rules["broadcast"]] if event.broadcasts else []
     rules += [event.rules["refusal"]] if "refusal" in event.rules else []

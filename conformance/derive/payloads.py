@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -12,7 +11,7 @@ from conformance.faults import CannotTell
 from conformance.fixtures.lab import Lab
 from conformance.fixtures.stage import Stage
 from conformance.verbs.expectations import refused_between_twins
-from specs import samples
+from specs.blueprint import blueprint
 from specs.faults import SchemaFault, single_faults
 from specs.model import Event, Topic
 
@@ -23,7 +22,7 @@ def cases(topic: Topic, event: Event) -> Iterator[Case]:
         yield Case(
             f"{topic.name}/{event.event}/refuses/payload/{fault.site}",
             topic.name,
-            (requirement_of(event, fault),),
+            tuple(dict.fromkeys([requirement_of(event, fault), topic.answer_rule(event)])),
             f"{event.event} whose payload breaks {fault.keyword} at {fault.pointer or '/'} is refused",
             partial(_refuses, topic=topic, event=event, site=fault.site),
         )
@@ -32,30 +31,6 @@ def cases(topic: Topic, event: Event) -> Iterator[Case]:
 def requirement_of(event: Event, fault: SchemaFault) -> str:
     """Return the requirement that a fault of the payload breaks."""
     return fault.requirement or event.rules["payload"]
-
-
-def blueprint(event: Event) -> dict[str, Any]:
-    """Return a valid payload with every member of the fullest sample; symbols are replaced by any valid value."""
-    sample: Mapping[str, Any] = event.samples.get("full") or samples.full(event.payload)
-    properties = event.payload.get("properties") or {}
-    definitions = event.payload.get("$defs", {})
-    payload = {
-        name: _any_valid(properties.get(name, {}), definitions) if _is_symbol(value) else value
-        for name, value in sample.items()
-    }
-    if event.nonce:
-        payload.setdefault(event.nonce.member, 1)
-    for rule in event.signatures:
-        payload.setdefault(rule.member, base64.b64encode(bytes(64)).decode())
-    return payload
-
-
-def _is_symbol(value: Any) -> bool:
-    return isinstance(value, Mapping) and len(value) == 1 and next(iter(value)).startswith("$")
-
-
-def _any_valid(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
-    return samples.minimal({**schema, "$defs": definitions})
 
 
 def _refuses(lab: Lab, topic: Topic, event: Event, site: str) -> None:

@@ -73,7 +73,8 @@ def _is_last(stage: Stage, event: Event) -> bool:
 def _judge_reply(stage: Stage, event: Event, answer: Answer) -> None:
     if answer.kind != "ok":
         subject = f"{stage.family.name}/{event.event}"
-        stage.lab.mention(event.rules["reply"], subject, f"a reply to {event.event}", str(answer))
+        rule = stage.family.answer_rule(event)
+        stage.lab.mention(rule, subject, f"a reply to {event.event}", str(answer))
         return
     faults = stage.lab.bench.validator(event.reply).faults(answer.response)
     if faults:
@@ -110,7 +111,7 @@ def _demand_relay(stage: Stage, sent: Sent) -> bool:
 def _judge_resigned(stage: Stage, sent: Sent, relayed: list[Message]) -> None:
     """Report a signed event that is relayed so that its signature no longer fits."""
     rule = sent.event.rules.get("relayed_signature")
-    if rule and relayed:
+    if rule and relayed and sent.event.signatures:
         stage.lab.report(rule, f"{sent.event.event} is relayed as it was signed", f"{relayed[0]}")
 
 
@@ -119,7 +120,7 @@ def _judge_added(stage: Stage, sent: Sent, relay: Relay, payload: Mapping[str, A
         value = {"$agent_id": stage.agents[sent.by].agent_id}[meaning]
         if payload.get(member) != value:
             stage.lab.report(
-                sent.event.rules["reply"],
+                sent.event.rules["relay"],
                 f"the relayed {sent.event.event} names its sender in {member!r}",
                 f"{member}: {payload.get(member)!r}",
             )
@@ -188,11 +189,12 @@ def refused(stage: Stage, sent: Sent, requirement: str, what: str, *, may_crash:
 def _judge_refusal(stage: Stage, event: Event, answer: Answer) -> None:
     """Give advice about the form of a refusal."""
     response, subject = answer.response, f"{stage.family.name}/{event.event}"
+    rule = stage.family.answer_rule(event)
     if answer.kind != "error":
-        stage.lab.mention(event.rules["reply"], f"{subject} refused", "an error reply", str(answer))
+        stage.lab.mention(rule, f"{subject} refused", "an error reply", str(answer))
     elif not isinstance(response, Mapping) or not isinstance(response.get("reason"), str):
         expected = "an error reply with a string reason"
-        stage.lab.mention(event.rules["reply"], f"{subject} reason", expected, str(answer))
+        stage.lab.mention(rule, f"{subject} reason", expected, str(answer))
 
 
 def _demand_no_trace(stage: Stage, sent: Sent, requirement: str, expected: str) -> None:

@@ -106,6 +106,46 @@ def test_an_acceptance_without_the_relay_of_what_was_sent_is_a_violation(
     assert caught.value.breach.requirement == "task/stream-relayed"
 
 
+@pytest.fixture
+def negotiating(scripted: Any, lab_at: Any) -> Staged:
+    """Build the stage of a negotiation at an endpoint with a script."""
+
+    def build(**script: Any) -> tuple[Stage, Lab]:
+        lab = lab_at(scripted(**script))
+        return Stage.build(lab, "negotiation"), lab
+
+    return build
+
+
+def test_another_sender_in_a_relay_is_about_the_relay(negotiating: Staged, react: Any) -> None:
+    """That the event was answered is not in doubt."""
+    stage, lab = negotiating(offer=[react(relays=1, altered={"agent_id": "another"})])
+    accepted(stage, send(stage, "offer"))
+    assert requirements_of(lab) == ["negotiation/offer-relayed"]
+
+
+def test_an_altered_relay_of_an_unsigned_event_is_not_about_signatures(
+    negotiating: Staged, react: Any
+) -> None:
+    """A rejection carries no signature that could no longer fit; an offer does."""
+    stage, lab = negotiating(reject=[react(relays=1, altered={"reason": "another"})])
+    accepted(stage, send(stage, "reject"))
+    assert requirements_of(lab) == ["negotiation/reject-relayed"]
+    stage, lab = negotiating(offer=[react(relays=1, altered={"amount": "1"})])
+    with pytest.raises(Violation) as caught:
+        accepted(stage, send(stage, "offer"))
+    assert caught.value.breach.requirement == "signatures/relayed-signature-fits"
+
+
+def test_a_missing_reply_is_not_about_its_content(scripted: Any, lab_at: Any, react: Any) -> None:
+    """Where a reply holds data, that there is one at all is another requirement."""
+    lab = lab_at(scripted(request_revenue=[react("silence")]))
+    stage = Stage.build(lab, "analytics_agent")
+    with pytest.raises(CannotTell):
+        accepted(stage, send(stage, "request_revenue"))
+    assert requirements_of(lab) == ["analytics/events-answered"]
+
+
 def test_a_relay_that_comes_twice_is_a_violation(staged: Staged, react: Any) -> None:
     """Exactly once means that a second relay is reported."""
     stage, _ = staged(input_stream=[react(relays=2)])
