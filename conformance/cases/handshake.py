@@ -20,6 +20,8 @@ from conformance.verbs.handshakes import (
 from conformance.verbs.observations import phoenix_case
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from conformance.client.plain_http import HttpAnswer
     from conformance.fixtures.lab import Lab
     from conformance.verbs.handshakes import Params
@@ -39,10 +41,11 @@ def _valid(lab: Lab) -> list[tuple[str, str]]:
     return credentials(agent, socket)
 
 
-def _upgraded(lab: Lab, requirement: str) -> HttpAnswer:
+def _upgraded(lab: Lab, requirement: str, headers: Mapping[str, str] = UPGRADE) -> HttpAnswer:
     """Return the answer to a valid handshake written by hand."""
     socket = agent_socket(lab)
-    answer = http_answer(lab, url_of(lab, socket, [*credentials(lab.agent("agent"), socket), _V2]))
+    url = url_of(lab, socket, [*credentials(lab.agent("agent"), socket), _V2])
+    answer = http_answer(lab, url, headers=headers)
     if answer is None or answer.status != SWITCHING_PROTOCOLS:
         raise Violation(
             requirement, "a valid handshake is answered with HTTP 101", str(answer or "no answer")
@@ -63,8 +66,9 @@ def upgrade_accepted(lab: Lab) -> None:
 
 @phoenix_case("handshake/no-origin-accepted")
 def no_origin(lab: Lab) -> None:
-    """A handshake without an Origin is let in."""
-    _upgraded(lab, "handshake/no-origin-accepted")
+    """A handshake without an Origin is let in, also where it looks like a browser's."""
+    for headers in (UPGRADE, {**UPGRADE, "User-Agent": "Mozilla/5.0"}):
+        _upgraded(lab, "handshake/no-origin-accepted", headers)
 
 
 @phoenix_case("handshake/no-subprotocol")

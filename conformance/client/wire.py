@@ -14,7 +14,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.extensions import Extension
 from websockets.frames import Frame as WireFrame
 from websockets.frames import Opcode
 from websockets.http11 import Response
@@ -98,6 +100,17 @@ def open_tcp(url: str, timeout_s: float, *, ca: Path | None = None) -> socket.so
         raise Unreachable(f"{where}: {tls_fault(exc)}") from exc
 
 
+class _Client(ClientProtocol):
+    """The library's client, but for what it was not offered: that is for the cases about the handshake to judge."""
+
+    def process_extensions(self, headers: Headers) -> list[Extension]:  # noqa: ARG002
+        """Use none, since none was offered."""
+        return []
+
+    def process_subprotocol(self, headers: Headers) -> None:
+        """Use none, since none was offered."""
+
+
 class Wire:
     """One open WebSocket connection."""
 
@@ -134,7 +147,7 @@ class Wire:
             HandshakeRefused: If the response is not 101.
 
         """
-        protocol = ClientProtocol(parse_uri(url), max_size=MAX_MESSAGE_BYTES)
+        protocol = _Client(parse_uri(url), max_size=MAX_MESSAGE_BYTES)
         wire = cls(open_tcp(url, timeout_s, ca=ca), protocol, name, transcript)
         transcript.add(name, "opened", url)
         try:

@@ -189,6 +189,21 @@ def test_an_upgrade_with_a_wrong_key_is_no_websocket(listening: Any) -> None:
         connect(listening(answer))
 
 
+@pytest.mark.parametrize("header", ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"])
+def test_what_was_not_offered_is_for_the_cases_to_judge(served: Any, header: str) -> None:
+    """A server that names a subprotocol or an extension unasked can still be spoken to."""
+
+    def name(_connection: Any, _request: Any, response: Any) -> None:
+        response.headers[header] = "unoffered"
+
+    wire = connect(served(echo, process_response=name))
+    wire.send_text("still here")
+    frame = wire.receive(in_s(LONG_S))
+    assert frame is not None
+    assert frame.data == b"still here"
+    wire.close()
+
+
 def test_a_closed_port_is_unreachable() -> None:
     """Nobody listening is said with the address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
