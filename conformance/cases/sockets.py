@@ -9,7 +9,7 @@ from conformance.client.wire import HandshakeRefused, Unreachable
 from conformance.faults import CannotProvision, CannotTell, Violation
 from conformance.verbs.conversation import conversation, is_restricted
 from conformance.verbs.expectations import join_refused
-from conformance.verbs.handshakes import FORBIDDEN, control, kept_out, let_in, url_of
+from conformance.verbs.handshakes import FORBIDDEN, control, http_answer, kept_out, let_in, url_of
 from conformance.verbs.observations import phoenix_case
 from conformance.written import case
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _V2 = ("vsn", "2.0.0")
 _AGENT, _USER = "agent", "user"
+_NOT_FOUND = 404
 
 
 def _url(lab: Lab, socket: str, params: Params) -> str:
@@ -41,24 +42,24 @@ def _user_params(agent: Agent, token: Agent | None = None) -> list[tuple[str, st
 
 @phoenix_case("sockets/agent-path")
 def agent_path(lab: Lab) -> None:
-    """The agent socket is where the page says, or where the profile says that it is."""
-    agent = lab.agent("agent")
-    _connects(
-        lab, "sockets/agent-path", _AGENT, [("api_key", agent.api_key)], "an agent at the agent socket's path"
-    )
+    """The agent socket is where the page says, or where the profile says that it is, for each credential."""
+    rule, agent = "sockets/agent-path", lab.agent("agent")
+    _connects(lab, rule, _AGENT, [("api_key", agent.api_key)], "an agent at the agent socket's path")
+    # Whether the credential is taken is another question.
+    answer = http_answer(lab, _url(lab, _AGENT, [("session_token", agent.session_token)]))
+    is_there = answer is None or answer.status != _NOT_FOUND
+    lab.demand(is_there, rule, "the agent socket's path is found with a session_token", answer)
 
 
 @phoenix_case("sockets/agent-api-key-connects")
 def agent_api_key(lab: Lab) -> None:
-    """An agent connects with its api_key."""
-    agent = lab.agent("agent")
-    _connects(
-        lab,
-        "sockets/agent-api-key-connects",
-        _AGENT,
-        [("api_key", agent.api_key)],
-        "an agent with its api_key",
-    )
+    """An agent connects with its api_key, also after it has connected with its session_token."""
+    rule, agent = "sockets/agent-api-key-connects", lab.agent("agent")
+    own = [("api_key", agent.api_key)]
+    _connects(lab, rule, _AGENT, own, "an agent with its api_key").wire.close()
+    # Whether a session_token is let in is another question.
+    http_answer(lab, _url(lab, _AGENT, [("session_token", agent.session_token)]))
+    _connects(lab, rule, _AGENT, own, "an agent with its api_key after its session_token")
 
 
 @phoenix_case("sockets/agent-session-token-connects")
