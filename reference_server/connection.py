@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_server.admission import Admission
 from reference_server.commits import Commits
+from reference_server.counts import Counts
 from reference_server.limits import Limits
 from reference_server.outcome import Application, Broadcast, Channel, Identity, Outcome
 from reference_server.redaction import describe_exception, printable
@@ -81,6 +82,7 @@ class Connection:
         self._version = backend.version
         self._api = backend.api
         self._limits = backend.limits
+        self._counts = backend.counts
         self._close = close
         self._memberships: dict[str, _Membership] = {}
         self._broker.attach(self, identity.socket_id)
@@ -182,10 +184,13 @@ class Connection:
             _log.error(
                 "%s: join of %s crashed: %s", self._name, printable(channel.topic), describe_exception(exc)
             )
+            self._counts.crash(channel.family.name)
+            self._counts.join(channel.family.name, "error")
             if outcome is not None:
                 self._forget(channel)
             self._reply(message, message.join_ref, "error", {"reason": "join crashed"})
             return None
+        self._counts.join(channel.family.name, outcome.status)
         if outcome.status == "ok":
             channel_ref = message.ref if message.join_ref is None else message.join_ref
             self._memberships[channel.topic] = _Membership(channel, message.join_ref, channel_ref)
@@ -210,6 +215,8 @@ class Connection:
             outcome = self._application.handle(membership.channel, message.event, message.payload)
             self._broadcast(outcome.broadcasts)
             self._reply_of_channel(message, membership, outcome)
+            family = membership.channel.family
+            self._counts.push(family.name, message.event, outcome.status, family.events)
             self._broadcast(outcome.late_broadcasts)
             self._push_all(membership, outcome)
         except Exception as exc:  # noqa: BLE001 - whatever the channel raises ends the channel alone (L-7)
@@ -233,6 +240,7 @@ class Connection:
             self._end(membership)
 
     def _crash(self, membership: _Membership, exc: Exception) -> None:
+        self._counts.crash(membership.channel.family.name)
         _log.error(
             "%s: channel %s crashed: %s",
             self._name,
@@ -266,6 +274,7 @@ class Connection:
     def _broadcast(self, broadcasts: Iterable[Broadcast]) -> None:
         for broadcast in broadcasts:
             self._broker.broadcast(broadcast)
+            self._counts.broadcasts += 1
 
     def _push_all(self, membership: _Membership, outcome: Outcome) -> None:
         for push in outcome.pushes:
@@ -304,3 +313,4 @@ class Backend:
     limits: Limits = field(default_factory=Limits)
     admission: Admission = field(default_factory=Admission)
     queues: Queues = field(default_factory=Queues)
+    counts: Counts = field(default_factory=Counts)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 
 from reference_server.redaction import describe_exception
 from specs.serializer import SERIALIZERS, V1, V2, choose_version
@@ -271,4 +271,5 @@ def _is_key(text: str) -> bool:
         return False
 
 
-OnRequest = Callable[[Request], Accept | Refuse]
+OnRequest = Callable[[Request], Accept | Refuse | Response]
+"""Decides on a request; a response is sent as it stands."""

@@ -12,6 +12,7 @@ from reference_server.admission import Admission
 from reference_server.broker import Broker
 from reference_server.commits import Commits
 from reference_server.connection import Backend, Connection
+from reference_server.counts import Counts
 from reference_server.handshake import Accept, Policy, Refuse, decide
 from reference_server.limits import Limits
 from reference_server.redaction import credential_names, redact_url
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Coroutine, Mapping
 
-    from websockets.http11 import Request
+    from websockets.http11 import Request, Response
 
+    from reference_server.monitoring import Monitoring
     from reference_server.outcome import Application
     from specs.model import Api
 
@@ -61,15 +63,24 @@ class Pieces:
     serializers: Mapping[str, V1 | V2] = field(default_factory=lambda: SERIALIZERS)
     commits: Commits = field(default_factory=Commits)
     """Counts the transactions of the application's store."""
+    counts: Counts = field(default_factory=Counts)
+    """Counts everything else."""
 
 
 class Server:
     """A server that listens on `port`; made by `serve`."""
 
-    def __init__(self, listener: asyncio.Server, live: set[WebSocketTransport], settings: Settings) -> None:
+    def __init__(
+        self,
+        listener: asyncio.Server,
+        live: set[WebSocketTransport],
+        settings: Settings,
+        monitoring: Monitoring,
+    ) -> None:
         self._listener = listener
         self._live = live
         self._settings = settings
+        self._monitoring = monitoring
         self.port: int = listener.sockets[0].getsockname()[1]
 
     @property
@@ -78,15 +89,16 @@ class Server:
         return len(self._live)
 
     async def drain(self) -> None:
-        """Accept no more, close sockets with channels with 1012 and the others with 1000, then wait for TCP to end.
+        """Let nobody in, close sockets with channels with 1012 and the others with 1000, then wait for TCP to end.
 
-        What has not ended after `Settings.drain_timeout_s` is dropped. May be cancelled at any await; call `abort` then.
+        Until then new handshakes are refused with 503, and `/healthz` says that the server drains. What has not ended after
+        `Settings.drain_timeout_s` is dropped. May be cancelled at any await; call `abort` then.
 
         Source:
             `phoenix-wire.md` T-5.
 
         """
-        self._listener.close()
+        self._monitoring.is_draining = True
         for transport in tuple(self._live):
             transport.drain()
         await self._all_gone(self._settings.drain_timeout_s)
@@ -128,6 +140,9 @@ async def serve(
         BadLimit: If the documents have a limit that the server does not know.
 
     """
+    # The Prometheus client takes its time, and only a server that starts needs it.
+    from reference_server.monitoring import Monitoring
+
     settings = settings or Settings()
     pieces = pieces or Pieces()
     limits = settings.limits or Limits.of(api)
@@ -141,21 +156,14 @@ async def serve(
         pieces.connection,
         limits,
         admission,
+        counts=pieces.counts,
     )
+    monitoring = Monitoring(api, pieces.counts, pieces.commits)
     policy = Policy(
         tuple(api.sockets.values()), application, settings.version, settings.origins, pieces.serializers
     )
-    names = credential_names(api)
+    on_request = _reception(policy, pieces, monitoring, admission, credential_names(api))
     live: set[WebSocketTransport] = set()
-
-    def on_request(request: Request) -> Accept | Refuse:
-        decision = pieces.decide(request, policy)
-        if isinstance(decision, Accept):
-            decision = admission.refusal(decision.identity) or decision
-        if _log.isEnabledFor(logging.INFO):
-            status = decision.status if isinstance(decision, Refuse) else 101
-            _log.info("%s %s: %d", request.method, redact_url(request.path, names), status)
-        return decision
 
     def make_transport() -> WebSocketTransport:
         return pieces.transport(backend, on_request, limits, live)
@@ -164,7 +172,29 @@ async def serve(
     listener = await loop.create_server(
         make_transport, settings.host, settings.port, backlog=1024, **_tls_options(settings.tls, limits)
     )
-    return Server(listener, live, settings)
+    return Server(listener, live, settings, monitoring)
+
+
+def _reception(
+    policy: Policy, pieces: Pieces, monitoring: Monitoring, admission: Admission, names: frozenset[str]
+) -> Callable[[Request], Accept | Refuse | Response]:
+    """Return what decides on every request, counts it and logs it."""
+
+    def on_request(request: Request) -> Accept | Refuse | Response:
+        answer = monitoring.answer(request)
+        if answer is not None:
+            return answer
+        decision = Refuse(503) if monitoring.is_draining else pieces.decide(request, policy)
+        if isinstance(decision, Accept):
+            decision = admission.refusal(decision.identity) or decision
+        if isinstance(decision, Refuse):
+            pieces.counts.refuse(decision.status)
+        if _log.isEnabledFor(logging.INFO):
+            status = decision.status if isinstance(decision, Refuse) else 101
+            _log.info("%s %s: %d", request.method, redact_url(request.path, names), status)
+        return decision
+
+    return on_request
 
 
 def _tls_options(context: ssl.SSLContext | None, limits: Limits) -> dict[str, Any]:

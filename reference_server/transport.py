@@ -63,6 +63,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._on_request = on_request
         self._limits = limits
         self._live = live
+        self._counts = backend.counts
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self._last_inbound_s = self._loop.time()
@@ -95,6 +96,7 @@ class WebSocketTransport(asyncio.Protocol):
         """Carry out everything in one segment, then answer with one write."""
         self._last_inbound_s = self._loop.time()
         self._budget.refill(self._last_inbound_s)
+        self._counts.received_bytes += len(data)
         self._is_reading = True
         try:
             if self._connection is None and not self._is_finished:
@@ -142,8 +144,10 @@ class WebSocketTransport(asyncio.Protocol):
             return
         if (self._is_paused or self._held) and self._is_too_much_waiting():
             _log.warning("dropped a client that does not read")
+            self._counts.slow_readers += 1
             self._transport.abort()
             return
+        self._counts.sent_frames += 1
         data = encode_frame(frame)
         self._wire.writes.append(data)
         self._unsent_bytes += len(data)
@@ -195,10 +199,10 @@ class WebSocketTransport(asyncio.Protocol):
             self._refuse_garbage()
             return
         decision = self._on_request(requests[0])
-        if isinstance(decision, Refuse):
-            self._wire.send_response(refusal(decision))
-        else:
+        if isinstance(decision, Accept):
             self._open(decision)
+        else:
+            self._wire.send_response(refusal(decision) if isinstance(decision, Refuse) else decision)
 
     def _refuse_garbage(self) -> None:
         if not self._wire.eof_sent:
@@ -214,6 +218,7 @@ class WebSocketTransport(asyncio.Protocol):
         )
         self._admitted = accept.identity
         self._backend.admission.enter(accept.identity)
+        self._counts.open_socket(accept.identity.socket.name)
         self._cancel_timer()
         self._watch_idle()
 
@@ -234,6 +239,7 @@ class WebSocketTransport(asyncio.Protocol):
         connection, self._connection = self._connection, None
         self._is_finished = True
         _log.info("%s: closed with %s", connection.identity.socket.name, code)
+        self._counts.close_socket(connection.identity.socket.name, code)
         connection.closed()
 
     def _watch_idle(self) -> None:
@@ -312,6 +318,7 @@ class WebSocketTransport(asyncio.Protocol):
 
     def _write(self, data: bytes, is_last: bool) -> None:
         self._transport.write(data)
+        self._counts.sent_bytes += len(data)
         if is_last:
             self._finish()
 
