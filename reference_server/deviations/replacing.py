@@ -64,6 +64,20 @@ def around_effect(server: Assembly, family: str, event: str, wrapper: Wrapper) -
     server.effects.events[family, event] = lambda ctx: wrapper(honest, ctx)
 
 
+def around_reading(server: Assembly, family: str, event: str, method: str, wrapper: Wrapper) -> None:
+    """Replace what the effect of an event reads from the store: `wrapper(honest, ctx, *args)`, with the store's method as honest."""
+
+    def effect(honest: Any, ctx: Any) -> Any:
+        store = ctx.store
+        ctx.store = _OtherStore(store, method, lambda *args: wrapper(getattr(store, method), ctx, *args))
+        try:
+            return honest(ctx)
+        finally:
+            ctx.store = store
+
+    around_effect(server, family, event, effect)
+
+
 def around_join(server: Assembly, family: str, wrapper: Wrapper) -> None:
     """Replace what an admitted join of a family answers and pushes by `wrapper(honest, ctx)`."""
     honest = server.effects.joins[family]
@@ -99,6 +113,17 @@ def with_topic(api: Api, family: str, **changes: Any) -> Api:
     """Return documents in which one topic family says something else."""
     changed: Topic = replace(api.topics[family], **changes)
     return replace(api, topics={**api.topics, family: changed})
+
+
+class _OtherStore:
+    """A store that differs in one method."""
+
+    def __init__(self, honest: Any, name: str, method: Wrapper) -> None:
+        self._honest = honest
+        setattr(self, name, method)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._honest, name)
 
 
 class _OtherVersion:
