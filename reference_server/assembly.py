@@ -15,15 +15,17 @@ from reference_server.commits import Commits
 from reference_server.connection import Connection
 from reference_server.enforcement import Enforcement
 from reference_server.handshake import Accept, Policy, Refuse, decide
+from reference_server.ledger import Durability, Ledger
 from reference_server.presence import PresenceTracker
 from reference_server.registry import REGISTERED, Effects
 from reference_server.server import Pieces, Server, Settings, serve
-from reference_server.store import MemoryStore, Store
+from reference_server.store import MemoryStore
 from reference_server.transport import WebSocketTransport
 from specs.serializer import SERIALIZERS, V1, V2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from websockets.http11 import Request
 
@@ -41,8 +43,12 @@ class Assembly:
     """Makes ids and credentials reproducible; None makes them unpredictable."""
     control_token: str | None = None
     """What an operator must show; None refuses every operator."""
-    store: Callable[[], Store] = MemoryStore
+    data: Path | None = None
+    """Directory of the ledger; None lets everything end with the process."""
+    durability: Durability = Durability.NORMAL
+    store: Callable[[], MemoryStore] = MemoryStore
     commits: Commits = field(default_factory=Commits)
+    ledger: type[Ledger] = Ledger
     application: type[Application] = Application
     effects: Effects = field(default_factory=REGISTERED.copy)
     enforcement: type[Enforcement] = Enforcement
@@ -57,13 +63,27 @@ class Assembly:
         """Build the server and let it listen.
 
         Raises:
+            LedgerUnusable: If the directory of the ledger, or what is in it, cannot be used.
             OSError: If the address cannot be bound.
 
         """
+        store = self.store()
+        if self.data is None:
+            return await self._serve(store, None)
+        ledger = self.ledger(self.data, self.durability, self.commits)
+        ledger.load(store)
+        try:
+            return await self._serve(store, ledger)
+        except BaseException:
+            await ledger.close()
+            raise
+
+    async def _serve(self, store: MemoryStore, ledger: Ledger | None) -> Server:
         application = self.application(
             self.api,
-            store=self.store(),
+            store=store,
             seed=self.seed,
+            run="" if ledger is None else ledger.run,
             control_token=self.control_token,
             effects=self.effects,
             enforcement=self.enforcement,
@@ -71,6 +91,6 @@ class Assembly:
             limits=self.settings.limits,
         )
         pieces = Pieces(
-            self.broker, self.connection, self.transport, self.decide, self.serializers, self.commits
+            self.broker, self.connection, self.transport, self.decide, self.serializers, self.commits, ledger
         )
         return await serve(application, self.api, self.settings, pieces)

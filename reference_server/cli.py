@@ -12,6 +12,7 @@ import typer
 
 from reference_server.assembly import Assembly
 from reference_server.deviations.catalogue import UnknownDeviation, install
+from reference_server.ledger import Durability, LedgerUnusable
 from reference_server.limits import BadLimit, Limits
 from reference_server.redaction import credential_names, log_to_stderr
 from reference_server.server import Settings, run
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from reference_server.server import Server
     from specs.model import Api
 
+LEDGER_EXIT_CODE = 1
 USAGE_EXIT_CODE = 2
 _SIGNAL_EXIT_BASE = 128
 
@@ -82,9 +84,22 @@ def serve_command(
         Path | None, typer.Option(metavar="FILE", help="Certificate chain (PEM) for wss://; with --key.")
     ] = None,
     key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Keeps everything; without it all ends with the process."),
+    ] = None,
+    durability: Annotated[
+        Durability | None,
+        typer.Option(
+            help="What is confirmed survives the end of the server (normal) or of the machine, too."
+        ),
+    ] = None,
     log_level: Annotated[LogLevel, typer.Option(help="How much goes to standard error.")] = LogLevel.WARNING,
 ) -> None:
-    """Run the reference server until SIGTERM or SIGINT, then drain and end with 0."""
+    """Run the reference server until SIGTERM or SIGINT, then drain and end with 0.
+
+    It ends with 1 when --data can no longer be written, with 2 when it could not start.
+    """
     if idle_timeout_s is not None and not 0 < idle_timeout_s < float("inf"):
         _refuse(f"--idle-timeout-s must be above 0, not {idle_timeout_s}")
     version, api = _version(phoenix_version), _documents(spec)
@@ -101,6 +116,7 @@ def serve_command(
         return
     log_to_stderr(log_level, credential_names(api))
     assembly = Assembly(api, settings, seed=seed, control_token=control_token or None)
+    assembly.data, assembly.durability = _kept(data, durability)
     _deviate(assembly, deviate or [])
     raise typer.Exit(run(lambda: _serve(assembly)))
 
@@ -109,6 +125,8 @@ async def _serve(assembly: Assembly) -> int:
     settings = assembly.settings
     try:
         server = await assembly.start()
+    except LedgerUnusable as exc:
+        _refuse(str(exc))
     except (OSError, UnicodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
         _refuse(f"cannot listen on {settings.host}:{settings.port}: {reason}")
@@ -118,8 +136,13 @@ async def _serve(assembly: Assembly) -> int:
     scheme = "ws" if settings.tls is None else "wss"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     typer.echo(f"wireproof serve: listening on {scheme}://{host}:{server.port}")
-    await signals.get()
-    return await _end(server, signals)
+    asked = asyncio.create_task(signals.get())
+    await asyncio.wait({asked, server.failed}, return_when=asyncio.FIRST_COMPLETED)
+    if asked.done():
+        return await _end(server, signals)
+    asked.cancel()
+    await server.drop()
+    return LEDGER_EXIT_CODE
 
 
 async def _end(server: Server, signals: asyncio.Queue[int]) -> int:
@@ -128,10 +151,18 @@ async def _end(server: Server, signals: asyncio.Queue[int]) -> int:
     if draining.done():
         again.cancel()
         draining.result()
-        return 0
+        return LEDGER_EXIT_CODE if server.failed.done() else 0
     draining.cancel()
-    await server.close()
+    await server.drop()
     return _SIGNAL_EXIT_BASE + again.result()
+
+
+def _kept(data: str | None, durability: Durability | None) -> tuple[Path | None, Durability]:
+    if data == "":
+        _refuse("--data must name a directory")
+    if durability is not None and data is None:
+        _refuse("--durability says how --data is kept: name a directory with --data")
+    return None if data is None else Path(data), durability or Durability.NORMAL
 
 
 def _deviate(assembly: Assembly, names: list[str]) -> None:

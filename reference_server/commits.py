@@ -2,38 +2,99 @@
 
 Whatever leaves the server leaves through here: bytes that were made after a change may tell of it, so they wait until the
 change would survive a crash. A store that only lives in memory keeps every change at once, and nothing ever waits.
+When too much waits, nobody is read from until half of it is kept: a disk that stalls never costs unbounded memory.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import asyncio
+    from collections.abc import Callable, Collection
+
+MOST_WAITING = 4096
+"""Transactions that may wait before nobody is read from any more."""
+MOST_HELD_BYTES = 64 * 1024 * 1024
+"""What may be held for all clients together before nobody is read from any more."""
+
+
+class Reader(Protocol):
+    """A connection, as far as it can be told to wait."""
+
+    def stop_reading(self) -> None:
+        """Take no more from the client until `go_on_reading`."""
+
+    def go_on_reading(self) -> None:
+        """Take from the client again."""
+
+
+class Keeper(Protocol):
+    """What makes the transactions of a store outlive the process."""
+
+    failed: asyncio.Future[None]
+    """Done when nothing more can be kept: whoever waits for it waits for ever."""
+
+    async def close(self) -> None:
+        """Keep what is made, then let go of the files; harmless when repeated."""
 
 
 class Commits:
     """Counts transactions as they are made and as they are kept; both only rise, in the same order."""
 
-    __slots__ = ("_waiting", "kept", "made")
+    __slots__ = ("_held_bytes", "_waiting", "is_congested", "kept", "made", "readers")
 
     def __init__(self) -> None:
         self.made = 0
         self.kept = 0
-        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
+        self.is_congested = False
+        """Whether so much waits that nobody may be read from."""
+        self.readers: Collection[Reader] = ()
+        """Who is told to wait and to go on; whoever comes while it is congested asks `is_congested` by himself."""
+        self._held_bytes = 0
+        self._waiting: deque[tuple[int, int, Callable[[], None]]] = deque()
 
     def make(self) -> int:
         """Count one more transaction that is not kept yet, and return its number."""
         self.made += 1
+        if self.made - self.kept >= MOST_WAITING:
+            self._congest()
         return self.made
 
     def keep(self, number: int) -> None:
         """Take all transactions up to this number for kept, and call what waited for them, in its order."""
         self.kept = number
         while self._waiting and self._waiting[0][0] <= number:
-            self._waiting.popleft()[1]()
+            _, size_bytes, call = self._waiting.popleft()
+            self._held_bytes -= size_bytes
+            call()
+        if self.is_congested and self._is_half_empty():
+            self._relieve()
 
-    def call_when_kept(self, call: Callable[[], None]) -> None:
-        """Call a function, which must not raise, once all that is made by now is kept; never within this call."""
-        self._waiting.append((self.made, call))
+    def call_when_kept(self, call: Callable[[], None], size_bytes: int = 0) -> None:
+        """Call a function, which must not raise, once all that is made by now is kept; never within this call.
+
+        Args:
+            call: The function.
+            size_bytes: What it holds in memory until then.
+
+        """
+        self._waiting.append((self.made, size_bytes, call))
+        self._held_bytes += size_bytes
+        if self._held_bytes >= MOST_HELD_BYTES:
+            self._congest()
+
+    def _is_half_empty(self) -> bool:
+        return self.made - self.kept <= MOST_WAITING // 2 and self._held_bytes <= MOST_HELD_BYTES // 2
+
+    def _congest(self) -> None:
+        if not self.is_congested:
+            self.is_congested = True
+            for reader in tuple(self.readers):
+                reader.stop_reading()
+
+    def _relieve(self) -> None:
+        self.is_congested = False
+        for reader in tuple(self.readers):
+            reader.go_on_reading()

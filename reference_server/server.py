@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from reference_server.admission import Admission
 from reference_server.broker import Broker
-from reference_server.commits import Commits
+from reference_server.commits import Commits, Keeper
 from reference_server.connection import Backend, Connection
 from reference_server.counts import Counts
 from reference_server.handshake import Accept, Policy, Refuse, decide
@@ -63,6 +63,8 @@ class Pieces:
     serializers: Mapping[str, V1 | V2] = field(default_factory=lambda: SERIALIZERS)
     commits: Commits = field(default_factory=Commits)
     """Counts the transactions of the application's store."""
+    keeper: Keeper | None = None
+    """Keeps them; None where they end with the process."""
     counts: Counts = field(default_factory=Counts)
     """Counts everything else."""
 
@@ -76,11 +78,15 @@ class Server:
         live: set[WebSocketTransport],
         settings: Settings,
         monitoring: Monitoring,
+        keeper: Keeper | None = None,
     ) -> None:
         self._listener = listener
         self._live = live
         self._settings = settings
         self._monitoring = monitoring
+        self._keeper = keeper
+        self.failed = asyncio.get_running_loop().create_future() if keeper is None else keeper.failed
+        """Done when nothing more can be kept, so that all clients wait in vain; `drop` is all that is left."""
         self.port: int = listener.sockets[0].getsockname()[1]
 
     @property
@@ -92,7 +98,7 @@ class Server:
         """Let nobody in, close sockets with channels with 1012 and the others with 1000, then wait for TCP to end.
 
         Until then new handshakes are refused with 503, and `/healthz` says that the server drains. What has not ended after
-        `Settings.drain_timeout_s` is dropped. May be cancelled at any await; call `abort` then.
+        `Settings.drain_timeout_s` is dropped. Returns when everything is kept. May be cancelled at any await; call `drop` then.
 
         Source:
             `phoenix-wire.md` T-5.
@@ -105,7 +111,13 @@ class Server:
         await self.close()
 
     async def close(self) -> None:
-        """Stop at once, and return when all is released."""
+        """Drop every connection, and return when everything is kept and released."""
+        await self.drop()
+        if self._keeper is not None:
+            await self._keeper.close()
+
+    async def drop(self) -> None:
+        """Stop at once: what is not kept by now was confirmed to nobody."""
         self.abort()
         await self._all_gone(None)
 
@@ -164,6 +176,7 @@ async def serve(
     )
     on_request = _reception(policy, pieces, monitoring, admission, credential_names(api))
     live: set[WebSocketTransport] = set()
+    pieces.commits.readers = live
 
     def make_transport() -> WebSocketTransport:
         return pieces.transport(backend, on_request, limits, live)
@@ -172,7 +185,7 @@ async def serve(
     listener = await loop.create_server(
         make_transport, settings.host, settings.port, backlog=1024, **_tls_options(settings.tls, limits)
     )
-    return Server(listener, live, settings, monitoring)
+    return Server(listener, live, settings, monitoring, pieces.keeper)
 
 
 def _reception(

@@ -103,19 +103,22 @@ class Journal(Protocol):
     """Takes what each transaction has changed, so that it outlives the process."""
 
     def append(self, changes: Sequence[Change]) -> None:
-        """Take the changes of one transaction, in their order; never raises."""
+        """Take the changes of one transaction, in their order: all of them or, by raising, none.
+
+        What it has taken must not follow what becomes of the records afterwards.
+        """
 
 
 class MemoryStore:
     """A store that ends with the process; it undoes a failed transaction from a log.
 
     Args:
-        journal: Is given the changes of every transaction that succeeds and changes anything.
+        journal: Is given the changes of every transaction that succeeds and changes anything; what it refuses is undone.
 
     """
 
     def __init__(self, journal: Journal | None = None) -> None:
-        self._journal = journal
+        self.journal = journal
         self._changes: list[Change] = []
         self._undo: list[Callable[[], object]] | None = None
         self._agents: dict[str, Agent] = {}
@@ -217,8 +220,9 @@ class MemoryStore:
     def delete_entry(self, topic: str, collection: str, number: int) -> None:
         """Remove an entry, if it is there."""
         self._weigh(topic, collection, number, None)
-        self._remove(self._entries[topic, collection], number)
-        self._changes.append(Entry(topic, collection, number, None))
+        if number in self._entries.get((topic, collection), {}):
+            self._remove(self._entries[topic, collection], number)
+            self._changes.append(Entry(topic, collection, number, None))
 
     def message(self, message_id: str) -> Message | None:
         """Return the message of that id."""
@@ -262,8 +266,8 @@ class MemoryStore:
         self._undo = []
 
     def _keep_changes(self) -> None:
-        if self._journal is not None and self._changes:
-            self._journal.append(tuple(self._changes))
+        if self.journal is not None and self._changes:
+            self.journal.append(tuple(self._changes))
         self._undo = []
 
     def _end(self) -> None:

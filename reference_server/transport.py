@@ -175,6 +175,14 @@ class WebSocketTransport(asyncio.Protocol):
         """Drop TCP at once."""
         self._transport.abort()
 
+    def stop_reading(self) -> None:
+        """Take no more from the client: too much waits to be kept."""
+        self._stop_reading()
+
+    def go_on_reading(self) -> None:
+        """Take from the client again, as far as nothing else is against it."""
+        self._read_on()
+
     # Handshake.
 
     def _read_head(self, data: bytes) -> bytes:
@@ -283,7 +291,8 @@ class WebSocketTransport(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _may_read(self) -> bool:
-        return not self._is_paused and self._held_bytes <= _HIGH_WATER_BYTES
+        is_congested = self._backend.commits.is_congested
+        return not (self._is_paused or is_congested) and self._held_bytes <= _HIGH_WATER_BYTES
 
     def _schedule_flush(self) -> None:
         if not (self._is_reading or self._is_flush_due):
@@ -304,7 +313,7 @@ class WebSocketTransport(asyncio.Protocol):
             return
         self._held.append((data, is_last))
         self._held_bytes += len(data)
-        commits.call_when_kept(self._release)
+        commits.call_when_kept(self._release, len(data))
         if not self._may_read():
             self._stop_reading()
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PROPOSALS = "proposals"
 TRANSFERS = "transfers"
+"""What has become of each proposal, by its nonce; and their number, in the channel's data."""
+EXECUTED, REJECTED, DROPPED = "executed", "rejected", "dropped"
 UNKNOWN_TRANSFER = "unknown_transfer"
 
 
@@ -58,13 +60,13 @@ def acknowledge_transfer(ctx: Context) -> None:
     amount = Decimal(proposal["amount"])
     if _amount(ctx, "amount") != amount:
         raise Refused("amount_mismatch")
-    ctx.store.delete_entry(ctx.channel.topic, PROPOSALS, nonce)
+    _settle(ctx, EXECUTED, nonce)
     payer, payee = proposal["by"], ctx.role
     balances = {
         f"balance_{payer}": format_amount(subtract(_balance(ctx, payer), amount)),
         f"balance_{payee}": format_amount(add(_balance(ctx, payee), amount)),
     }
-    ctx.save(**balances, **{TRANSFERS: ctx.resource.data.get(TRANSFERS, 0) + 1})
+    ctx.save(**balances)
     ctx.happened("transfer_executed", (ctx.agent_id,), amount)
     told = {"channel_id": ctx.resource.id, "nonce": nonce, "amount": format_amount(amount)}
     ctx.broadcast("transfer_complete", {**told, **_balances(ctx)})
@@ -75,14 +77,14 @@ def reject_transfer(ctx: Context) -> Mapping[str, Any]:
     """Drop a proposal of the other party: the named one, or its oldest."""
     nonce = int(ctx.payload["nonce"]) if "nonce" in ctx.payload else _oldest_of_peer(ctx)
     _proposal_of_peer(ctx, nonce)
-    _drop(ctx, nonce)
+    _drop(ctx, REJECTED, nonce)
     return {"nonce": nonce}
 
 
 @handles("payment", "dispute")
 def dispute(ctx: Context) -> None:
     """Keep the case; what is pending can no longer be carried out, so it is dropped."""
-    _drop(ctx, *ctx.resource.pending_nonces)
+    _drop(ctx, DROPPED, *ctx.resource.pending_nonces)
     case = {"reason": ctx.payload["reason"], "evidence": ctx.payload["evidence"], "by": ctx.agent_id}
     ctx.save(dispute=case)
 
@@ -132,8 +134,17 @@ def _oldest_of_peer(ctx: Context) -> int:
     raise Refused(UNKNOWN_TRANSFER)
 
 
-def _drop(ctx: Context, *nonces: int) -> None:
+def _settle(ctx: Context, status: str, *nonces: int) -> None:
+    """Make history of proposals."""
+    topic = ctx.channel.topic
     for nonce in nonces:
-        ctx.store.delete_entry(ctx.channel.topic, PROPOSALS, nonce)
+        proposal = ctx.store.entry(topic, PROPOSALS, nonce) or {}
+        ctx.store.put_entry(topic, TRANSFERS, nonce, {**proposal, "status": status})
+        ctx.store.delete_entry(topic, PROPOSALS, nonce)
+    ctx.save(**{TRANSFERS: ctx.resource.data.get(TRANSFERS, 0) + len(nonces)})
+
+
+def _drop(ctx: Context, status: str, *nonces: int) -> None:
+    _settle(ctx, status, *nonces)
     remaining = tuple(nonce for nonce in ctx.resource.pending_nonces if nonce not in nonces)
     ctx.put(replace(ctx.resource, pending_nonces=remaining))
