@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reference_server.records import ACKNOWLEDGED, Agent, Happening, Message, Resource
+from reference_server.records import ACKNOWLEDGED, Agent, Entry, Happening, Message, Resource
 from reference_server.store import MemoryStore, OutsideTransaction
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -155,6 +155,28 @@ def test_what_a_journal_refuses_is_undone():
     assert refusing.agent(ANN.id) is None
     with pytest.raises(ZeroDivisionError), refusing.transaction():
         refusing.put_agent(ANN)
+
+
+def test_a_journal_gets_the_changes_of_what_succeeds(store):
+    """In their order, one call a transaction; neither those of a failed one, nor the removal of what is not there."""
+    given = []
+    store.journal = SimpleNamespace(append=given.append)
+    with pytest.raises(ZeroDivisionError):
+        _change_everything_and_fail(store)
+    with store.transaction():
+        store.delete_entry("task:1", "input", 99)
+        store.delete_entry("nothing", "x", 1)
+    with pytest.raises(OutsideTransaction):
+        store.delete_entry("task:1", "input", 99)
+    with store.transaction():
+        store.put_entry("task:1", "input", 5, "x")
+        store.put_entry("task:1", "input", 6, "y")
+    with store.transaction():
+        store.delete_entry("task:1", "input", 6)
+    assert given == [
+        (Entry("task:1", "input", 5, "x"), Entry("task:1", "input", 6, "y")),
+        (Entry("task:1", "input", 6, None),),
+    ]
 
 
 def test_happenings_are_those_from_an_instant_on(store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,14 +19,26 @@ NOT_RECORDS = {"journal", "_undo", "_changes"}
 
 
 def everything(store: MemoryStore) -> dict[str, Any]:
-    """Return all records and indices of a store, without what is empty."""
+    """Return all records and indices of a store, without what is empty; 1, 1.0 and true differ."""
     tables = {name: value for name, value in vars(store).items() if name not in NOT_RECORDS}
     return {
-        name: {key: inner for key, inner in table.items() if inner != {}}
-        if isinstance(table, dict)
-        else list(table)
+        name: typed(
+            {key: inner for key, inner in table.items() if inner != {}} if isinstance(table, dict) else table
+        )
         for name, table in tables.items()
     }
+
+
+def typed(value: Any) -> Any:
+    """Return a value that equals another one only where all types are equal, too."""
+    if dataclasses.is_dataclass(value):
+        return type(value), [typed(getattr(value, each.name)) for each in dataclasses.fields(value)]
+    if isinstance(value, dict):
+        return dict, {typed(key): typed(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        # As a key it must be hashable.
+        return type(value), tuple(map(typed, value))
+    return type(value), value
 
 
 def with_ledger(

@@ -1,0 +1,248 @@
+"""Tests of `wireproof serve --data`: the command in a process of its own, ended in every way."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from specs.participants import derive_participant
+from tests.crash.phoenix import Client, Gone
+from tests.reference_server.ledger.stores import digests, loaded, untouched, with_ledger
+
+TIMEOUT_S = 30.0
+TOKEN = "op"
+NAME = "ledger.sqlite3"
+READY = "wireproof serve: listening on "
+LIMITED = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2); import wireproof; wireproof.main()"
+
+
+class Serving:
+    """The command, ready to be connected to."""
+
+    def __init__(self, *options: str, command: tuple[str, ...] = ("-m", "wireproof")) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, *command, "serve", "--port", "0", "--control-token", TOKEN, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line.startswith(READY):
+            pytest.fail(f"did not start: {self.end()}")
+        self.url = line.removeprefix(READY).strip()
+
+    def end(self, *signals: int) -> tuple[int, str, str]:
+        for number in signals:
+            self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=TIMEOUT_S)
+        return self.process.returncode, out, err
+
+
+Start = Callable[..., Serving]
+
+
+@pytest.fixture
+def serving() -> Iterator[Start]:
+    started: list[Serving] = []
+
+    def start(*options: str, **others: Any) -> Serving:
+        started.append(Serving(*options, **others))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+        each.process.communicate()
+
+
+def refused(*options: str) -> str:
+    """Run the command with something wrong; return its one line on standard error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "wireproof", "serve", "--port", "0", *options],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("wireproof serve: ")
+    return line
+
+
+async def create_agents(url: str, *names: str, status: str = "online") -> list[Any]:
+    """Register agents and return what was confirmed."""
+    operator = await Client.open(f"{url}/control/websocket", token=TOKEN)
+    await operator.join("control")
+    public_key = base64.b64encode(derive_participant(7, "", "x").keys.public_key).decode()
+    pushes = [
+        operator.push(
+            "control", "create_agent", {"agent_id": name, "public_key": public_key, "status": status}
+        )
+        for name in names
+    ]
+    answers = await asyncio.gather(*pushes, return_exceptions=True)
+    await operator.close()
+    return [answer for answer in answers if isinstance(answer, dict)]
+
+
+async def lets_in(url: str, agent: Any) -> None:
+    """Connect with the credentials of an agent, in every way."""
+    for params in ({"api_key": agent["api_key"]}, {"session_token": agent["session_token"]}):
+        await (await Client.open(f"{url}/socket/websocket", **params)).close()
+    params = {"agent_id": agent["agent_id"], "token": agent["session_token"]}
+    await (await Client.open(f"{url}/user_socket/websocket", **params)).close()
+
+
+@pytest.mark.parametrize(
+    ("durability", "number"),
+    [((), signal.SIGKILL), ((), signal.SIGTERM), (("--durability", "full"), signal.SIGKILL)],
+)
+def test_what_was_confirmed_is_there_at_the_next_start(
+    serving: Start, tmp_path: Path, durability: tuple[str, ...], number: int
+) -> None:
+    """However the server ends; after an orderly end there is one file, and nothing was said about it."""
+    first = serving("--data", str(tmp_path / "data"), *durability)
+    [agent] = asyncio.run(create_agents(first.url, "ann"))
+    code, out, err = first.end(number)
+    if number == signal.SIGTERM:
+        assert (code, out, err) == (0, "", "")
+        assert list(digests(tmp_path / "data")) == [NAME]
+    second = serving("--data", str(tmp_path / "data"), "--log-level", "info")
+    asyncio.run(lets_in(second.url, agent))
+    code, _, err = second.end(signal.SIGTERM)
+    assert code == 0
+    assert f"ledger {tmp_path / 'data' / NAME}: 1 records, durability normal" in err
+
+
+def test_a_seeded_server_makes_other_ids_after_a_restart(serving: Start, tmp_path: Path) -> None:
+    """The first start makes those that it makes without a ledger."""
+
+    def credentials(*options: str) -> str:
+        server = serving("--seed", "7", *options)
+        name = f"agent-{len(list(tmp_path.rglob('*')))}-{os.urandom(4).hex()}"
+        [agent] = asyncio.run(create_agents(server.url, name))
+        assert server.end(signal.SIGTERM)[0] == 0
+        return str(agent["api_key"])
+
+    data = ("--data", str(tmp_path / "data"))
+    made = [credentials(), *(credentials(*data) for _ in range(2))]
+    assert made[0] == made[1]
+    assert len(set(made[1:])) == 2
+
+
+def test_a_ledger_that_cannot_be_written_ends_the_server(serving: Start, tmp_path: Path) -> None:
+    """Exit code 1 and one line; whatever was confirmed before is there, and the file is in order."""
+    data = tmp_path / "data"
+    with_ledger(data, lambda _store, _ledger: None)
+    server = serving("--data", str(data), command=("-c", LIMITED, "400000"))
+    confirmed: list[Any] = []
+
+    async def fill() -> None:
+        for batch in range(100):
+            names = [f"agent-{batch}-{number}" for number in range(20)]
+            answers = await create_agents(server.url, *names, status="x" * 1000)
+            confirmed.extend(answers)
+            if len(answers) < len(names):
+                return
+
+    with pytest.raises(Gone):
+        asyncio.run(raise_when_gone(fill))
+    code, out, err = server.end()
+    assert (code, out) == (1, "")
+    [line] = err.splitlines()
+    assert f"the ledger in {data} cannot be written any more" in line
+    store = loaded(data)
+    assert confirmed
+    for agent in confirmed:
+        kept = store.agent(agent["agent_id"])
+        assert kept is not None
+        assert kept.api_key == agent["api_key"]
+
+
+async def raise_when_gone(fill: Callable[[], Any]) -> None:
+    """Take the end of the server for what it is, also where it was noticed between two batches."""
+    await fill()
+    raise Gone
+
+
+def test_a_broken_rule_of_the_file_ends_the_server(serving: Start, tmp_path: Path) -> None:
+    """An operation that the file refuses is never confirmed; those of the same read before it are."""
+    data = tmp_path / "data"
+    with_ledger(data, lambda _store, _ledger: None)
+    with closing(sqlite3.connect(data / NAME)) as connection:
+        connection.execute(
+            "CREATE TRIGGER never BEFORE INSERT ON agents WHEN NEW.id = 'bad' BEGIN SELECT RAISE(ABORT, 'never'); END"
+        )
+    server = serving("--data", str(data))
+    confirmed = asyncio.run(create_agents(server.url, "good", "fine", "bad", "late"))
+    code, _, err = server.end()
+    assert code == 1
+    assert "(never)" in err
+    assert [agent["agent_id"] for agent in confirmed] == ["good", "fine"][: len(confirmed)]
+    assert [loaded(data).agent(name) is not None for name in ("good", "fine", "bad", "late")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_a_second_server_is_refused(serving: Start, tmp_path: Path) -> None:
+    """One line, exit code 2; the first goes on."""
+    first = serving("--data", str(tmp_path))
+    assert f"{tmp_path / NAME} is in use by another process" in refused("--data", str(tmp_path))
+    [agent] = asyncio.run(create_agents(first.url, "ann"))
+    asyncio.run(lets_in(first.url, agent))
+    first.end(signal.SIGKILL)
+    assert loaded(tmp_path).count_agents() == 1
+
+
+@pytest.mark.parametrize("damage", ["header", "version"])
+def test_a_ledger_that_cannot_be_used_is_refused_and_left_alone(tmp_path: Path, damage: str) -> None:
+    """One line, exit code 2, and no byte differs."""
+    with_ledger(tmp_path, lambda _store, _ledger: None)
+    with (tmp_path / NAME).open("r+b") as file:
+        file.seek({"header": 0, "version": 60}[damage])
+        file.write(b"damage!!"[:4])
+    with untouched(tmp_path):
+        line = refused("--data", str(tmp_path))
+    assert str(tmp_path / NAME) in line
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--durability", "full"), "name a directory with --data"),
+        (("--data", ""), "--data must name a directory"),
+        (("--data", "/dev/null"), "/dev/null is not a directory"),
+        (("--durability", "some", "--data", "x"), "some"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(options: tuple[str, ...], words: str) -> None:
+    """It says what to do."""
+    assert words in refused(*options)
+
+
+def test_a_port_in_use_lets_go_of_the_ledger(tmp_path: Path) -> None:
+    """The refusal is the usual one, and the directory can be used at once."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        line = refused("--data", str(tmp_path), "--port", str(taken.getsockname()[1]))
+    assert "cannot listen on" in line
+    assert list(digests(tmp_path)) == [NAME]
