@@ -39,6 +39,7 @@ class Ledger:
 
     rows: ClassVar[type[Rows]] = Rows
     """Makes records of what was kept; another one remembers otherwise."""
+    writer_type: ClassVar[type[Writer]] = Writer
     steps: ClassVar[Sequence[Step]] = STEPS
     """The format; another one has other rules."""
 
@@ -72,18 +73,14 @@ class Ledger:
         runs = opening.read(path, self.steps, self.rows, take)
         connection = opening.open_to_write(path, self.steps, runs, self._durability)
         self.run = str(runs) if runs else ""
-        self._writer = self.writer(connection)
-        self._writer.start()
-        store.journal = self
-        _log.info("ledger %s: %d records, durability %s", path, count, self._durability)
-
-    def writer(self, connection: sqlite3.Connection) -> Writer:
-        """Make what writes; its reports go to the event loop."""
-        return Writer(
+        self._writer = self.writer_type(
             connection,
             lambda number: self._tell(self.keep, number),
             lambda fault: self._tell(self._end, fault),
         )
+        self._writer.start()
+        store.journal = self
+        _log.info("ledger %s: %d records, durability %s", path, count, self._durability)
 
     def append(self, changes: Sequence[Change]) -> None:
         """Take the changes of one transaction; it is kept when `commits` says so.
