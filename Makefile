@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test check format clients benchmark clean
+.PHONY: demo test crash check format clients benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
@@ -15,7 +15,11 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev clients
 	$(BIN)/pytest -n 2
 
-check: $(VENV)/.installed-dev test
+# `make test` kills the server twice for each durability, this one twenty times.
+crash: $(VENV)/.installed-dev
+	WIREPROOF_CRASH_ROUNDS=20 $(BIN)/pytest -n 2 tests/crash
+
+check: $(VENV)/.installed-dev test crash
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
