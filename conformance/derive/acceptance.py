@@ -18,6 +18,7 @@ def cases(topic: Topic, event: Event, requirements: Mapping[str, Requirement]) -
     rules = [event.rules["accepted"], event.rules["reply"], topic.answer_rule(event)]
     rules += [event.rules["relay"]] if event.relay else []
     rules += [event.rules["broadcast"]] if event.broadcasts else []
+    rules += [topic.events[told].rules["payload"] for told in event.broadcasts]
     rules += [event.rules["refusal"]] if "refusal" in event.rules else []
     if event.relay and event.signatures and "relayed_signature" in event.rules:
         rules.append(event.rules["relayed_signature"])
