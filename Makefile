@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test crash check format clients benchmark clean
+.PHONY: demo test crash check deviations format clients benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
@@ -25,6 +25,10 @@ check: $(VENV)/.installed-dev test crash
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q --doctest-modules specs reports reference_server conformance
+
+# Every deviation of the catalogue before the suite: some minutes, so that it runs by night.
+deviations: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.deviations.kill -j 4
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .

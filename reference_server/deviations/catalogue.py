@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import reference_server.deviations.written  # noqa: F401 - its modules enter their deviations
@@ -10,7 +11,7 @@ from reference_server.deviations.deviation import WRITTEN, Deviation
 from reference_server.deviations.generated import generated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reference_server.assembly import Assembly
     from specs.model import Api
@@ -35,6 +36,20 @@ def catalogue(api: Api) -> Mapping[str, Deviation]:
     return found
 
 
+def select(deviations: Iterable[Deviation], globs: Sequence[str]) -> list[Deviation]:
+    """Choose deviations by globs over their names and the requirements that they break; all where there is no glob.
+
+    Raises:
+        UnknownDeviation: If a glob matches none; the message names it.
+
+    """
+    known = list(deviations)
+    for glob in globs:
+        if not any(_matches(one, glob) for one in known):
+            raise UnknownDeviation(f"no deviation or requirement matches {glob!r}")
+    return [one for one in known if not globs or any(_matches(one, glob) for glob in globs)]
+
+
 def install(server: Assembly, names: Iterable[str]) -> None:
     """Install deviations by name into a server that has not started.
 
@@ -47,6 +62,10 @@ def install(server: Assembly, names: Iterable[str]) -> None:
         if name not in known:
             raise UnknownDeviation(_unknown(name, known))
         known[name].install(server)
+
+
+def _matches(deviation: Deviation, glob: str) -> bool:
+    return any(fnmatchcase(name, glob) for name in (deviation.name, deviation.breaks[0]))
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 import pytest
 
 from specs.loader import DOCUMENTS
+
+ROOT = Path(__file__).parents[2]
 
 ANNOTATE: dict[str, Any] = {
     "event": "annotate",
@@ -265,3 +269,18 @@ def test_an_invented_family_is_served_and_checked(wireproof: Any, with_family: P
     summary = json.loads(done.stdout)
     assert (done.returncode, summary["findings"], summary["advisories"]) == (0, [], [])
     assert summary["counts"]["pass"] == summary["cases"] == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("documents", "names", "least"), [("with_event", "task/annotate/*", 30), ("with_family", "review/*", 35)]
+)
+def test_the_deviations_of_an_invention_are_derived_and_killed(
+    request: Any, documents: str, names: str, least: int
+) -> None:
+    """Whatever a server may do wrong about a new event or topic, the cases derived for it notice."""
+    spec = request.getfixturevalue(documents)
+    command = [sys.executable, "-m", "tests.deviations.kill", "--spec", str(spec), names, "--json", "-j", "4"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, check=False)
+    found = json.loads(done.stdout)
+    assert [row for row in found["deviations"] if row["fate"] != "killed"] == []
+    assert found["counts"]["killed"] >= least

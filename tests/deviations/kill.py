@@ -12,12 +12,10 @@ import random
 import sys
 from collections import Counter
 from dataclasses import asdict
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from conformance.catalogue import all_cases
-from reference_server.deviations.catalogue import catalogue
-from reference_server.deviations.deviation import Deviation
+from reference_server.deviations.catalogue import UnknownDeviation, catalogue, select
 from specs.loader import load
 from tests.deviations.forking import trials
 from tests.deviations.trial import Fate, Suite, Trial
@@ -29,9 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Try deviations out and show what became of them."""
     options = _parser().parse_intermixed_args(arguments)
     api = load(options.spec)
-    chosen = select(list(catalogue(api).values()), options.globs)
-    if not chosen:
-        print(f"kill: no deviation matches {' '.join(options.globs)}", file=sys.stderr)
+    try:
+        chosen = select(catalogue(api).values(), options.globs)
+    except UnknownDeviation as exc:
+        print(f"kill: {exc}", file=sys.stderr)
         return USAGE_EXIT_CODE
     if options.sample is not None:
         chosen = random.Random(options.seed).sample(chosen, min(options.sample, len(chosen)))  # noqa: S311
@@ -43,15 +42,6 @@ def main(arguments: list[str] | None = None) -> int:
             print(_line(trial), flush=True)
     _show(ended, as_json=options.json)
     return int(any(trial.fate is not Fate.KILLED for trial in ended))
-
-
-def select(deviations: list[Deviation], globs: list[str]) -> list[Deviation]:
-    """Choose deviations by globs over name and requirement; all where there is no glob."""
-    return [
-        one
-        for one in deviations
-        if not globs or any(fnmatchcase(name, glob) for name in (one.name, one.breaks[0]) for glob in globs)
-    ]
 
 
 def _parser() -> argparse.ArgumentParser:
