@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from reference_server.handshake import Refuse
 from reference_server.limits import Limits
+from reference_server.structured_log import log_event
 
 if TYPE_CHECKING:
     from reference_server.outcome import Identity
@@ -41,7 +42,7 @@ class Admission:
         if len(self._arrivals) > self._limits.handshakes:
             oldest = next(iter(self._arrivals))
             del self._arrivals[oldest]
-            _log.info("dropped the oldest of too many handshakes")
+            log_event(_log, logging.INFO, "oldest_handshake_dropped")
             oldest.abort()
 
     def decided(self, arrival: Arrival) -> None:

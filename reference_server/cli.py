@@ -14,8 +14,10 @@ from reference_server.assembly import Assembly
 from reference_server.deviations.catalogue import UnknownDeviation, install
 from reference_server.ledger import Durability, LedgerUnusable
 from reference_server.limits import BadLimit, Limits
-from reference_server.redaction import credential_names, log_to_stderr
+from reference_server.message_log import logging_messages
+from reference_server.redaction import credential_names
 from reference_server.server import Settings, run
+from reference_server.structured_log import log_loop_exception, log_to_stderr
 from reference_server.tls import CertificateUnusable, server_context
 from reference_server.versions import PhoenixVersion, UnknownPhoenixVersion
 from specs.loader import DocumentsInvalid, load, shipped_limits
@@ -118,10 +120,13 @@ def serve_command(
     assembly = Assembly(api, settings, seed=seed, control_token=control_token or None)
     assembly.data, assembly.durability = _kept(data, durability)
     _deviate(assembly, deviate or [])
+    if log_level is LogLevel.DEBUG:
+        assembly.connection = logging_messages(assembly.connection)
     raise typer.Exit(run(lambda: _serve(assembly)))
 
 
 async def _serve(assembly: Assembly) -> int:
+    asyncio.get_running_loop().set_exception_handler(log_loop_exception)
     settings = assembly.settings
     try:
         server = await assembly.start()

@@ -17,7 +17,8 @@ from reference_server.commits import Commits
 from reference_server.counts import Counts
 from reference_server.limits import Limits
 from reference_server.outcome import Application, Broadcast, Channel, Identity, Outcome
-from reference_server.redaction import describe_exception, printable
+from reference_server.redaction import describe_exception
+from reference_server.structured_log import log_event
 from reference_server.traffic import Queues
 from reference_server.versions import CRASH_CLOSE_CODE, PhoenixVersion
 from specs import json_limits, json_text
@@ -102,7 +103,7 @@ class Connection:
         try:
             message = self._decoded(frame)
         except MalformedFrame as fault:
-            _log.info("%s: malformed frame: %s", self._name, printable(str(fault)))
+            self._log(logging.INFO, "malformed_frame", fault=str(fault))
             self._close(CRASH_CLOSE_CODE)
             return
         if message.topic == PHOENIX_TOPIC and message.event == HEARTBEAT:
@@ -137,9 +138,9 @@ class Connection:
         for membership in memberships:
             self._forget(membership.channel)
 
-    @property
-    def _name(self) -> str:
-        return f"{self.identity.socket.name} {printable(self.identity.agent_id)}"
+    def _log(self, level: int, event: str, **fields: str) -> None:
+        identity = self.identity
+        log_event(_log, level, event, socket=identity.socket.name, agent=identity.agent_id, **fields)
 
     def _on_topic(self, message: Message) -> None:
         membership = self._memberships.get(message.topic) if isinstance(message.topic, str) else None
@@ -181,8 +182,9 @@ class Connection:
             outcome = self._application.join(channel, message.payload)
             self._broadcast(outcome.broadcasts)
         except Exception as exc:  # noqa: BLE001 - a crashed join is an answer, not our end (J-4)
-            _log.error(
-                "%s: join of %s crashed: %s", self._name, printable(channel.topic), describe_exception(exc)
+            # Nobody has said yet that there is such a topic: it may be anything.
+            self._log(
+                logging.ERROR, "join_crashed", topic=channel.family.pattern, exception=describe_exception(exc)
             )
             self._counts.crash(channel.family.name)
             self._counts.join(channel.family.name, "error")
@@ -241,12 +243,8 @@ class Connection:
 
     def _crash(self, membership: _Membership, exc: Exception) -> None:
         self._counts.crash(membership.channel.family.name)
-        _log.error(
-            "%s: channel %s crashed: %s",
-            self._name,
-            printable(membership.channel.topic),
-            describe_exception(exc),
-        )
+        topic, crash = membership.channel.topic, describe_exception(exc)
+        self._log(logging.ERROR, "channel_crashed", topic=topic, exception=crash)
         if self._memberships.get(membership.channel.topic) is membership:
             self._announce_end(membership, PHX_ERROR, self._version.crash_payload)
             self._end(membership)
@@ -267,9 +265,7 @@ class Connection:
         try:
             self._broadcast(self._application.leave(channel))
         except Exception as exc:  # noqa: BLE001 - the channel is gone; nobody is left to be told
-            _log.error(
-                "%s: leave of %s failed: %s", self._name, printable(channel.topic), describe_exception(exc)
-            )
+            self._log(logging.ERROR, "leave_failed", topic=channel.topic, exception=describe_exception(exc))
 
     def _broadcast(self, broadcasts: Iterable[Broadcast]) -> None:
         for broadcast in broadcasts:

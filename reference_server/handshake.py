@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 from websockets.http11 import Request, Response
 
 from reference_server.redaction import describe_exception
+from reference_server.structured_log import log_event
 from specs.serializer import SERIALIZERS, V1, V2, choose_version
 
 if TYPE_CHECKING:
@@ -242,7 +243,13 @@ def _authenticated(socket: Socket, query: Query, application: Application) -> Id
     try:
         return application.authenticate(socket, strings) or Refuse(403)
     except Exception as exc:  # noqa: BLE001 - as Phoenix answers when connect raises (HS-6)
-        _log.error("authentication on %s crashed: %s", socket.name, describe_exception(exc))
+        log_event(
+            _log,
+            logging.ERROR,
+            "authentication_crashed",
+            socket=socket.name,
+            exception=describe_exception(exc),
+        )
         return Refuse(500)
 
 

@@ -1,10 +1,8 @@
-"""Log lines that hold no credential: the request target is masked where it is logged, and a filter masks the rest."""
+"""What may be shown of things that hold credentials: request targets, exceptions, free text."""
 
 from __future__ import annotations
 
-import logging
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
@@ -29,9 +27,11 @@ CREDENTIAL_NAMES: Final = frozenset(
 )
 MASK: Final = "***"
 
-_SEPARATORS = re.compile(r"([&;?])")
+_SEPARATORS = re.compile(r"[&;?]")
+_VERSION = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}")
 _DECODING_ROUNDS = 4
 _SHOWN_CHARACTERS = 200
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def credential_names(api: Api) -> frozenset[str]:
@@ -40,28 +40,44 @@ def credential_names(api: Api) -> frozenset[str]:
     return CREDENTIAL_NAMES | frozenset(named)
 
 
-def redact_url(target: str, names: Iterable[str] = CREDENTIAL_NAMES) -> str:
-    """Mask the values of credentials in a request target or URL.
+def shown_target(target: str, paths: Iterable[str], names: Iterable[str] = CREDENTIAL_NAMES) -> str:
+    """Return what may be logged of a request target: known paths, the names of known parameters, and `vsn`.
 
-    Names are recognised in any case, percent-encoded (also repeatedly) and with a nested key behind them.
+    Names are recognised in any case, percent-encoded (also repeatedly) and with a nested key behind them. All else is
+    masked: a client that mistypes the name of a parameter, or takes it for a part of the path, still sends its credential.
+
+    Args:
+        target: As in the request line.
+        paths: Paths that may be shown.
+        names: Names of the parameters that may be shown, in lower case; their values never are.
 
     Example:
-        >>> redact_url("/socket/websocket?API%5Fkey=ak_1&vsn=2.0.0")
-        '/socket/websocket?API%5Fkey=***&vsn=2.0.0'
+        >>> shown_target("/socket/websocket?API%5Fkey=ak_1&vsn=2.0.0&apikey=ak_1", {"/socket/websocket"})
+        '/socket/websocket?api_key=***&vsn=2.0.0&***'
 
     """
-    secret = frozenset(name.lower() for name in names)
-    return "".join(_masked(part, secret) for part in _SEPARATORS.split(target))
+    path, mark, query = target.partition("?")
+    known = frozenset(name.lower() for name in names)
+    parts = [_shown_parameter(part, known) for part in _SEPARATORS.split(query)] if mark else []
+    return (path if path in paths else f"/{MASK}") + mark + "&".join(parts)
 
 
-def _masked(part: str, secret: frozenset[str]) -> str:
+def shown_method(method: str) -> str:
+    """Return a request's method, masked when it is none of the usual ones."""
+    return method if method in _METHODS else MASK
+
+
+def _shown_parameter(part: str, known: frozenset[str]) -> str:
+    name, _, value = part.partition("=")
+    if name == "vsn" and _VERSION.fullmatch(value):
+        return part
     text = part
     for _ in range(_DECODING_ROUNDS):
-        if "=" in text and _plain_name(text) in secret:
-            # Where the equals sign itself was encoded, there is no telling name from value.
-            return f"{part.partition('=')[0]}={MASK}" if "=" in part else MASK
+        name = _plain_name(text)
+        if "=" in text and name in known:
+            return f"{name}={MASK}"
         text = unquote_plus(text)
-    return part
+    return MASK if part else ""
 
 
 def _plain_name(part: str) -> str:
@@ -87,42 +103,16 @@ def describe_exception(exc: BaseException) -> str:
     return f"{type(exc).__name__} at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
 
 
-class CredentialFilter(logging.Filter):
+class Scrubber:
     """Masks credentials in whatever a log line still holds, and keeps it one line."""
 
     def __init__(self, names: Iterable[str] = CREDENTIAL_NAMES) -> None:
-        super().__init__()
         alternatives = "|".join(
             re.escape(name).replace("_", "(?:_|%5f)") for name in sorted(names, key=len, reverse=True)
         )
         assigned = r"(?:\[[^\]]*\])?[\"']?\s*(?:=>|[=:]|%3d)\s*[\"']?(?:bearer\s+)?"
         self._pattern = re.compile(rf"((?:{alternatives}){assigned})[^&;\s\"',}}\])]+", re.IGNORECASE)
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record; a traceback is reduced to the exception's name and place."""
-        message = record.getMessage()
-        if record.exc_info and record.exc_info[1] is not None:
-            message = f"{message}: {describe_exception(record.exc_info[1])}"
-        record.msg = self.scrub(message)
-        record.args = ()
-        record.exc_info = record.exc_text = record.stack_info = None
-        return True
-
     def scrub(self, text: str) -> str:
-        """Mask credentials in free text and make it one line."""
-        line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-        return self._pattern.sub(rf"\g<1>{MASK}", line)
-
-
-def log_to_stderr(level: str, names: Iterable[str] = CREDENTIAL_NAMES) -> None:
-    """Send the server's log, and what asyncio has to say, to standard error: one line an event, credentials masked."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(CredentialFilter(names))
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    for name in ("reference_server", "asyncio"):
-        logger = logging.getLogger(name)
-        logger.handlers[:] = [handler]
-        logger.propagate = False
-    logging.getLogger("reference_server").setLevel(level.upper())
-    # Its debug lines show the objects that it runs.
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+        """Mask credentials in free text and make it one line of bounded length."""
+        return printable(self._pattern.sub(rf"\g<1>{MASK}", text))

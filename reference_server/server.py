@@ -13,9 +13,10 @@ from reference_server.broker import Broker
 from reference_server.commits import Commits, Keeper
 from reference_server.connection import Backend, Connection
 from reference_server.counts import Counts
-from reference_server.handshake import Accept, Policy, Refuse, decide
+from reference_server.handshake import Accept, OnRequest, Policy, Refuse, decide
 from reference_server.limits import Limits
-from reference_server.redaction import credential_names, redact_url
+from reference_server.redaction import credential_names, shown_method, shown_target
+from reference_server.structured_log import log_event
 from reference_server.transport import WebSocketTransport
 from reference_server.versions import PhoenixVersion
 from specs.serializer import SERIALIZERS, V1, V2
@@ -190,8 +191,9 @@ async def serve(
 
 def _reception(
     policy: Policy, pieces: Pieces, monitoring: Monitoring, admission: Admission, names: frozenset[str]
-) -> Callable[[Request], Accept | Refuse | Response]:
+) -> OnRequest:
     """Return what decides on every request, counts it and logs it."""
+    paths = frozenset(path for socket in policy.sockets for path in socket.paths)
 
     def on_request(request: Request) -> Accept | Refuse | Response:
         answer = monitoring.answer(request)
@@ -203,11 +205,24 @@ def _reception(
         if isinstance(decision, Refuse):
             pieces.counts.refuse(decision.status)
         if _log.isEnabledFor(logging.INFO):
-            status = decision.status if isinstance(decision, Refuse) else 101
-            _log.info("%s %s: %d", request.method, redact_url(request.path, names), status)
+            _log_handshake(decision, shown_method(request.method), shown_target(request.path, paths, names))
         return decision
 
     return on_request
+
+
+def _log_handshake(decision: Accept | Refuse, method: str, target: str) -> None:
+    identity = decision.identity if isinstance(decision, Accept) else None
+    log_event(
+        _log,
+        logging.INFO,
+        "handshake",
+        method=method,
+        target=target,
+        status=decision.status if isinstance(decision, Refuse) else 101,
+        socket=identity.socket.name if identity else None,
+        agent=identity.agent_id if identity else None,
+    )
 
 
 def _tls_options(context: ssl.SSLContext | None, limits: Limits) -> dict[str, Any]:

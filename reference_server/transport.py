@@ -24,6 +24,7 @@ from reference_server.http_responses import refusal, switching
 from reference_server.limits import Limits
 from reference_server.redaction import describe_exception
 from reference_server.request_head import RequestHead
+from reference_server.structured_log import log_event
 from reference_server.tls import Farewell
 from reference_server.traffic import FrameBudget
 from reference_server.versions import CRASH_CLOSE_CODE, IDLE_CLOSE_CODE, STOP_CLOSE_CODE
@@ -143,7 +144,7 @@ class WebSocketTransport(asyncio.Protocol):
         if self._wire.eof_sent:
             return
         if (self._is_paused or self._held) and self._is_too_much_waiting():
-            _log.warning("dropped a client that does not read")
+            self._log(logging.WARNING, "slow_reader_dropped")
             self._counts.slow_readers += 1
             self._transport.abort()
             return
@@ -238,17 +239,22 @@ class WebSocketTransport(asyncio.Protocol):
         try:
             self._connection.receive(frame)
         except Exception as exc:  # noqa: BLE001 - a crash of the connection process ends this socket alone
-            _log.error("connection crashed: %s", describe_exception(exc))
+            self._log(logging.ERROR, "connection_crashed", exception=describe_exception(exc))
             self.close(CRASH_CLOSE_CODE)
 
     def _ended(self, code: int | None) -> None:
         if self._connection is None:
             return
+        self._log(logging.INFO, "closed", code=code)
         connection, self._connection = self._connection, None
         self._is_finished = True
-        _log.info("%s: closed with %s", connection.identity.socket.name, code)
         self._counts.close_socket(connection.identity.socket.name, code)
         connection.closed()
+
+    def _log(self, level: int, event: str, **fields: str | int | None) -> None:
+        if self._connection is not None:
+            identity = self._connection.identity
+            log_event(_log, level, event, socket=identity.socket.name, agent=identity.agent_id, **fields)
 
     def _watch_idle(self) -> None:
         left_s = self._last_inbound_s + self._limits.idle_timeout_s - self._loop.time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -111,7 +112,12 @@ def test_control_token_opens_the_control_socket_only(serving: Callable[..., Serv
     assert [head[9:12] for head in (accepted, wrong, agent)] == [b"101", b"403", b"403"]
     code, out, err = server.end(signal.SIGTERM)
     assert (code, out) == (0, "")
-    assert "GET /control/websocket?token=***&vsn=2.0.0: 101" in err
+    handshakes = [line for line in map(json.loads, err.splitlines()) if line["event"] == "handshake"]
+    assert [(line["method"], line["target"], line["status"]) for line in handshakes] == [
+        ("GET", "/control/websocket?token=***&vsn=2.0.0", 101),
+        ("GET", "/control/websocket?token=***&vsn=2.0.0", 403),
+        ("GET", "/socket/websocket?api_key=***", 403),
+    ]
     assert TOKEN not in err
     assert "wrong-token" not in err
 
