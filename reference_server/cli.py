@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import secrets
 import signal
 from enum import StrEnum
 from pathlib import Path
@@ -11,13 +13,16 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from reference_server.assembly import Assembly
+from reference_server.chaos.installing import install as install_chaos
+from reference_server.chaos.record import FileRecorder, LogRecorder
+from reference_server.chaos.rules import ChaosFaulty, preset_names, read_rules
 from reference_server.deviations.catalogue import UnknownDeviation, install
 from reference_server.ledger import Durability, LedgerUnusable
 from reference_server.limits import BadLimit, Limits
 from reference_server.message_log import logging_messages
 from reference_server.redaction import credential_names
 from reference_server.server import Settings, run
-from reference_server.structured_log import log_loop_exception, log_to_stderr
+from reference_server.structured_log import log_event, log_loop_exception, log_to_stderr
 from reference_server.tls import CertificateUnusable, server_context
 from reference_server.versions import PhoenixVersion, UnknownPhoenixVersion
 from specs.loader import DocumentsInvalid, load, shipped_limits
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     from specs.model import Api
 
 LEDGER_EXIT_CODE = 1
+_log = logging.getLogger("reference_server.process")
 USAGE_EXIT_CODE = 2
 _SIGNAL_EXIT_BASE = 128
 
@@ -96,6 +102,17 @@ def serve_command(
             help="What is confirmed survives the end of the server (normal) or of the machine, too."
         ),
     ] = None,
+    chaos: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|PRESET",
+            help=f"Faults towards clients: a TOML file, or {', '.join(preset_names())}.",
+        ),
+    ] = None,
+    chaos_log: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where each fault is recorded; else in the log, at level info."),
+    ] = None,
     log_level: Annotated[LogLevel, typer.Option(help="How much goes to standard error.")] = LogLevel.WARNING,
 ) -> None:
     """Run the reference server until SIGTERM or SIGINT, then drain and end with 0.
@@ -120,6 +137,7 @@ def serve_command(
     assembly = Assembly(api, settings, seed=seed, control_token=control_token or None)
     assembly.data, assembly.durability = _kept(data, durability)
     _deviate(assembly, deviate or [])
+    _install_chaos(assembly, chaos, chaos_log)
     if log_level is LogLevel.DEBUG:
         assembly.connection = logging_messages(assembly.connection)
     raise typer.Exit(run(lambda: _serve(assembly)))
@@ -175,6 +193,23 @@ def _deviate(assembly: Assembly, names: list[str]) -> None:
         install(assembly, names)
     except UnknownDeviation as exc:
         _refuse(str(exc))
+
+
+def _install_chaos(assembly: Assembly, name: str | None, log: Path | None) -> None:
+    if name is None:
+        if log is not None:
+            _refuse("--chaos-log is given without --chaos")
+        return
+    try:
+        rules = read_rules(name, assembly.api)
+        recorder = LogRecorder() if log is None else FileRecorder(log)
+    except ChaosFaulty as exc:
+        _refuse(f"--chaos {exc}")
+    except OSError as exc:
+        _refuse(f"--chaos-log {log}: cannot be written: {exc.strerror}")
+    seed = secrets.randbelow(2**32) if assembly.seed is None else assembly.seed
+    install_chaos(assembly, rules, seed, recorder)
+    log_event(_log, logging.WARNING, "chaos_begins", rules=name, seed=seed)
 
 
 def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
 import dataclasses
+import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,6 +25,9 @@ from specs.signing import SigningKeyPair, signed_bytes
 from specs.validation import Validator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reference_server.assembly import Assembly
     from specs.model import Api, Topic
 
 START = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
@@ -218,6 +224,53 @@ def _reasons(row: Any) -> set[str]:
 
 def _check_outbound(family: Topic, event: str, payload: Any) -> None:
     assert Validator(family.outbound()[event].payload).faults(payload) == []
+
+
+class Serving:
+    """A server of an assembly in the event loop of another thread; whatever that loop complains of is kept."""
+
+    def __init__(self, assembly: Assembly, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        self.assembly = assembly
+        self.complaints: list[dict[str, Any]] = []
+        self._loop_factory = loop_factory
+        self._is_up = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=self._loop_factory) as runner:
+            runner.run(self._main())
+
+    async def _main(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.loop.set_exception_handler(lambda _, context: self.complaints.append(context))
+        self._stop = asyncio.Event()
+        self.server = await self.assembly.start()
+        self._is_up.set()
+        await self._stop.wait()
+        await self.server.close()
+
+    def __enter__(self) -> Serving:
+        self._thread.start()
+        assert self._is_up.wait(10.0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10.0)
+
+
+@pytest.fixture
+def serve_in_thread() -> Iterator[Callable[..., Serving]]:
+    """Start servers of assemblies; none of their loops may complain."""
+    with ExitStack() as stack:
+        started: list[Serving] = []
+
+        def start(assembly: Assembly, loop_factory: Any = asyncio.new_event_loop) -> Serving:
+            started.append(stack.enter_context(Serving(assembly, loop_factory)))
+            return started[-1]
+
+        yield start
+    assert [serving.complaints for serving in started] == [[]] * len(started)
 
 
 @pytest.fixture(scope="session")

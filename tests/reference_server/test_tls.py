@@ -45,38 +45,6 @@ def masked(opcode: int, data: bytes) -> bytes:
     return bytes([0x80 | opcode, 0x80 | len(data)]) + bytes(4) + data
 
 
-class Serving:
-    """A server with a certificate in the event loop of another thread."""
-
-    def __init__(self, assembly: Assembly, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
-        self._assembly = assembly
-        self._is_up = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(loop_factory,), daemon=True)
-        self.complaints: list[dict[str, Any]] = []
-
-    def _run(self, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(self._main())
-
-    async def _main(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.loop.set_exception_handler(lambda _, context: self.complaints.append(context))
-        self._stop = asyncio.Event()
-        self.server = await self._assembly.start()
-        self._is_up.set()
-        await self._stop.wait()
-        await self.server.close()
-
-    def __enter__(self) -> Serving:
-        self._thread.start()
-        assert self._is_up.wait(TIMEOUT_S)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(TIMEOUT_S)
-
-
 class Client:
     """A blocking client that takes the end of TCP without the end of TLS for an error."""
 
@@ -119,18 +87,15 @@ class Client:
 
 @pytest.fixture(params=LOOPS)
 def start(
-    request: pytest.FixtureRequest, api: Api, certificates: Any
-) -> Iterator[Callable[..., tuple[Serving, Callable[[], Client]]]]:
-    """Start servers with limits of their own; gives each with a maker of clients. None of them may complain."""
+    request: pytest.FixtureRequest, api: Api, certificates: Any, serve_in_thread: Callable[..., Any]
+) -> Iterator[Callable[..., tuple[Any, Callable[[], Client]]]]:
+    """Start servers with limits of their own; gives each with a maker of clients."""
     with ExitStack() as stack:
-        started: list[Serving] = []
 
-        def begin(**limits: float) -> tuple[Serving, Callable[[], Client]]:
+        def begin(**limits: float) -> tuple[Any, Callable[[], Client]]:
             context = server_context(certificates.cert, certificates.key)
             settings = Settings(port=0, tls=context, limits=replace(Limits(), **limits))
-            assembly = Assembly(api, settings, control_token=TOKEN)
-            serving = stack.enter_context(Serving(assembly, LOOPS[request.param]))
-            started.append(serving)
+            serving = serve_in_thread(Assembly(api, settings, control_token=TOKEN), LOOPS[request.param])
 
             def client() -> Client:
                 made = Client(serving.server.port, certificates.ca)
@@ -140,7 +105,6 @@ def start(
             return serving, client
 
         yield begin
-    assert [serving.complaints for serving in started] == [[]] * len(started)
 
 
 def test_frames_pass_in_both_directions(start: Any) -> None:
