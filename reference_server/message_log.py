@@ -7,16 +7,19 @@ once it is joined, an event only when the documents have it. Broadcasts are not 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from reference_server.redaction import MASK
+from specs.message import PHX_REPLY
 
 if TYPE_CHECKING:
     from reference_server.connection import Connection
     from specs.message import Message
     from specs.model import Schema, Topic
 
+_WORDS = re.compile(r"[a-z_ ]{1,60}")
 _PROTOCOL_EVENTS = frozenset({"heartbeat", "phx_close", "phx_error", "phx_join", "phx_leave", "phx_reply"})
 _PROTOCOL_MEMBERS = frozenset({"reason", "response", "status"})
 
@@ -36,10 +39,10 @@ def logging_messages(piece: type[Connection]) -> type[Connection]:
             super()._on_topic(message)
 
         def _write(self, message: Message) -> None:
-            self._note("message_sent", message)
+            self._note("message_sent", message, **_outcome(message))
             super()._write(message)
 
-        def _note(self, event: str, message: Message) -> None:
+        def _note(self, event: str, message: Message, **outcome: str) -> None:
             family = self._family(message.topic)
             is_joined = isinstance(message.topic, str) and message.topic in self._memberships
             known = _known_events(family)
@@ -50,9 +53,21 @@ def logging_messages(piece: type[Connection]) -> type[Connection]:
                 topic=message.topic if is_joined else family.pattern if family else MASK,
                 message_event=message.event if is_known else MASK,
                 payload=shape(message.payload, _members(known[message.event] if is_known else None)),
+                **outcome,
             )
 
     return LoggingConnection
+
+
+def _outcome(message: Message) -> dict[str, str]:
+    """Return status and reason of a reply, which are the server's own words."""
+    payload = message.payload
+    if message.event != PHX_REPLY or not isinstance(payload, Mapping):
+        return {}
+    response = payload.get("response")
+    words = {"status": payload.get("status")}
+    words["reason"] = response.get("reason") if isinstance(response, Mapping) else None
+    return {name: word for name, word in words.items() if isinstance(word, str) and _WORDS.fullmatch(word)}
 
 
 def shape(value: Any, members: frozenset[str] = _PROTOCOL_MEMBERS) -> str:

@@ -251,6 +251,10 @@ def test_messages_are_told_by_their_shape(logged: Callable[[], str]) -> None:
     ]
     assert rows[2]["payload"] == "chunk: string of 3, seq: number, 1 other"
     assert {(row["socket"], row["agent"]) for row in rows} == {("agent", "somebody")}
+    assert [(row.get("status"), row.get("reason")) for row in rows[:2]] == [
+        (None, None),
+        ("ok", "unauthorized"),
+    ]
     assert re.fullmatch(r"ValueError at test_structured_log\.py:[0-9]+", rows[3]["exception"])
 
 
