@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import reference_server.handlers  # noqa: F401 - its modules enter their effects in the registry
 from reference_server import registry
-from reference_server.context import Context, Refused
+from reference_server.context import Context, Refused, Surroundings
 from reference_server.enforcement import Enforcement, follow_up
 from reference_server.identifiers import Identifiers
 from reference_server.limits import Limits
@@ -71,7 +71,14 @@ class Application:
         self._effects = effects
         self._enforcement = enforcement(api)
         self._presence = presence(self._identifiers)
-        self._limits = limits or Limits.of(api)
+        self._surroundings = Surroundings(
+            api,
+            self.store,
+            self._identifiers,
+            self._enforcement.check_params,
+            effects.creations,
+            limits or Limits.of(api),
+        )
 
     def authenticate(self, socket: Socket, params: Mapping[str, str]) -> Identity | None:
         """Return who connects with these query parameters; None refuses the connection.
@@ -140,19 +147,8 @@ class Application:
 
     def _context(self, channel: Channel, payload: Mapping[str, Any], event: Event | None = None) -> Context:
         now = self._now()
-        return Context(
-            api=self.api,
-            store=self.store,
-            identifiers=self._identifiers,
-            now=now,
-            check_params=self._enforcement.check_params,
-            creations=self._effects.creations,
-            channel=channel,
-            payload=payload,
-            resource=self._resource(channel.family, channel.topic, now),
-            event=event,
-            limits=self._limits,
-        )
+        resource = self._resource(channel.family, channel.topic, now)
+        return Context(self._surroundings, now, channel, payload, resource, event)
 
     def _resource(self, family: Topic, topic: str, now: datetime) -> Resource:
         resource = self.store.resource_by_topic(topic)

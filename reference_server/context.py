@@ -6,7 +6,7 @@ takes place after the transaction has succeeded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -44,32 +44,82 @@ class UndocumentedEvent(AssertionError):
     """The server was about to send an event that the documents do not let it send there."""
 
 
-@dataclass(eq=False, slots=True)
-class Context:
-    """One join or event while it is carried out."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is the same for every join and event of an application."""
 
     api: Api
     store: Store
     identifiers: Identifiers
-    now: datetime
     check_params: Callable[[Topic, Any], Mapping[str, Any]]
     """Returns the params of a new resource of a family if they fit; refuses them otherwise."""
     creations: Mapping[str, Callable[[Context, Mapping[str, Any]], Mapping[str, Any]]]
     """Turns the params of a new resource into its first data, by topic family."""
+    limits: Limits
+
+
+@dataclass(eq=False, init=False, slots=True)
+class Context:
+    """One join or event while it is carried out."""
+
+    surroundings: Surroundings
+    now: datetime
     channel: Channel
     payload: Mapping[str, Any]
     resource: Resource
     """What the topic is about, as the store has it; a fresh one where the topic needs no resource."""
-    event: Event | None = None
+    event: Event | None
     """None during a join."""
-    limits: Limits = field(default_factory=Limits)
-    is_relayed: bool = True
+    is_relayed: bool
     """Whether an accepted event goes to the others as its document says; an effect may turn it off for a repetition."""
-    broadcasts: list[Broadcast] = field(default_factory=list)
-    pushes: list[Push] = field(default_factory=list)
-    assigns: dict[str, Any] = field(default_factory=dict)
-    presence_changes: dict[str, Any] = field(default_factory=dict)
-    disconnects: set[str] = field(default_factory=set)
+    broadcasts: list[Broadcast]
+    pushes: list[Push]
+    assigns: dict[str, Any]
+    presence_changes: dict[str, Any]
+    disconnects: set[str]
+
+    # By hand: one is made for every push, and a generated constructor with default factories takes twice as long.
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        now: datetime,
+        channel: Channel,
+        payload: Mapping[str, Any],
+        resource: Resource,
+        event: Event | None = None,
+    ) -> None:
+        self.surroundings = surroundings
+        self.now = now
+        self.channel = channel
+        self.payload = payload
+        self.resource = resource
+        self.event = event
+        self.is_relayed = True
+        self.broadcasts = []
+        self.pushes = []
+        self.assigns = {}
+        self.presence_changes = {}
+        self.disconnects = set()
+
+    @property
+    def api(self) -> Api:
+        """The protocol."""
+        return self.surroundings.api
+
+    @property
+    def store(self) -> Store:
+        """Where records are kept."""
+        return self.surroundings.store
+
+    @property
+    def limits(self) -> Limits:
+        """How much may be kept."""
+        return self.surroundings.limits
+
+    @property
+    def identifiers(self) -> Identifiers:
+        """Where new ids and credentials come from."""
+        return self.surroundings.identifiers
 
     @property
     def agent_id(self) -> str:

@@ -136,7 +136,7 @@ class MemoryStore:
 
     def transaction(self) -> AbstractContextManager[None]:
         """Keep all changes made inside, or none when an exception leaves the block."""
-        return Transaction(self._begin, self._keep_changes, self._end)
+        return Transaction(self._begin, self._end)
 
     def agent(self, agent_id: str) -> Agent | None:
         """Return the agent of that id."""
@@ -265,17 +265,21 @@ class MemoryStore:
             raise OutsideTransaction("transactions do not nest")
         self._undo = []
 
-    def _keep_changes(self) -> None:
+    def _end(self, *, is_kept: bool) -> None:
+        undo: Sequence[Callable[[], object]] = self._undo or ()
+        try:
+            if is_kept:
+                self._hand_over()
+                undo = ()
+        finally:
+            for step in reversed(undo):
+                step()
+            self._undo = None
+            self._changes.clear()
+
+    def _hand_over(self) -> None:
         if self.journal is not None and self._changes:
             self.journal.append(tuple(self._changes))
-        self._undo = []
-
-    def _end(self) -> None:
-        """Undo what has not been kept."""
-        for step in reversed(self._undo or ()):
-            step()
-        self._undo = None
-        self._changes.clear()
 
     def _weigh(self, topic: str, collection: str, number: int, value: Any) -> None:
         key = (topic, collection)

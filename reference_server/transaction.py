@@ -15,19 +15,14 @@ class OutsideTransaction(RuntimeError):
 class Transaction:
     """A block in which a store is changed; a class, since a generator costs three times as much."""
 
-    __slots__ = ("_begin", "_end", "_keep")
+    __slots__ = ("_begin", "_end")
 
-    def __init__(self, begin: Callable[[], None], keep: Callable[[], None], end: Callable[[], None]) -> None:
+    def __init__(self, begin: Callable[[], None], end: Callable[..., None]) -> None:
         self._begin = begin
-        self._keep = keep
         self._end = end
 
     def __enter__(self) -> None:
         self._begin()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._keep()
-        finally:
-            self._end()
+        self._end(is_kept=kind is None)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from reference_server.chaos.draws import Carried, Strike, is_about
 from reference_server.chaos.rules import Cut, Delay, Drop, Duplicate, Reorder, Truncate
+from reference_server.frame_bytes import encode_frame
 from reference_server.transport import WebSocketTransport
-from reference_server.wire_protocol import encode_frame
 from specs.message import PHX_CLOSE, PHX_ERROR, PHX_REPLY, Frame
 from specs.serializer import MalformedFrame
 

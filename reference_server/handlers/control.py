@@ -58,9 +58,9 @@ def create_resource(ctx: Context) -> Mapping[str, Any]:
     family = ctx.api.topics.get(ctx.payload["family"])
     if family is None or not needs_resource(family):
         raise Refused("unknown_family")
-    params = ctx.check_params(family, ctx.payload["params"])
+    params = ctx.surroundings.check_params(family, ctx.payload["params"])
     roles = _assigned_roles(ctx, family, ctx.payload["roles"])
-    creation = ctx.creations.get(family.name)
+    creation = ctx.surroundings.creations.get(family.name)
     resource_id = ctx.identifiers.new_id(family.name)
     topic = family.topic_of(resource_id)
     data = creation(ctx, params) if creation else params
