@@ -16,7 +16,7 @@ from websockets.frames import Frame as WireFrame
 from websockets.server import ServerProtocol
 from websockets.streams import StreamReader
 
-from specs.message import Frame
+from specs.message import frame_of
 
 try:
     from websockets.speedups import apply_mask
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Response
 
     from reference_server.traffic import FrameBudget
+    from specs.message import Frame
 
 # The library's own lines would show request targets and frames, both of which hold credentials.
 _SILENT = logging.getLogger("reference_server.silenced")
@@ -169,7 +170,7 @@ class WireProtocol(ServerProtocol):
         if is_text:
             # A UnicodeDecodeError is what the library turns into a close with 1007 (M-11).
             data.decode()
-        self._on_message(Frame(data, is_text))
+        self._on_message(frame_of((data, is_text)))
 
     def _has_lane(self) -> bool:
         return all(getattr(type(self), name) is getattr(WireProtocol, name) for name in _LIBRARY_STEPS)

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PHX_JOIN: Final = "phx_join"
 PHX_LEAVE: Final = "phx_leave"
@@ -28,6 +32,10 @@ class Frame(NamedTuple):
 
     data: bytes
     is_text: bool
+
+
+#: Makes a frame of a pair of its members, in half the time of the class: every message takes two or three.
+frame_of: Final = cast("Callable[[tuple[bytes, bool]], Frame]", partial(tuple.__new__, Frame))
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from specs import binary_frames, json_text
 from specs.binary_frames import FieldTooLong, MalformedFrame, UnknownFrameKind
-from specs.message import PHX_REPLY, Frame, Message
+from specs.message import PHX_REPLY, Frame, Message, frame_of
 
 __all__ = [
     "SERIALIZERS",
@@ -151,7 +151,8 @@ class V2:
             return Frame(_server_binary(message), is_text=False)
         if _has_binary_response(message):
             return Frame(_server_binary_reply(message), is_text=False)
-        return _text_frame(_v2_array(message), nulls=(message.join_ref is None) + (message.ref is None))
+        nulls = (message.join_ref is None) + (message.ref is None)
+        return _text_frame(_v2_array(message), nulls)
 
     def encode_client(self, message: Message) -> Frame:
         """Write a client's message: text, or layout B-1 for a binary payload.
@@ -233,9 +234,9 @@ def _with_string_event(message: Message) -> Message:
     return message
 
 
-def _text_frame(value: Any, *, nulls: int = 0) -> Frame:
+def _text_frame(value: Any, nulls: int = 0) -> Frame:
     try:
-        return Frame(json_text.encode(value, nulls=nulls), is_text=True)
+        return frame_of((json_text.encode(value, nulls=nulls), True))
     except json_text.NotJson as fault:
         raise UnencodableMessage(str(fault)) from None
 
