@@ -84,11 +84,13 @@ class Broker:
         if not receivers:
             return
         message = self.message_of(broadcast)
+        if len(receivers) == 1:
+            receivers[0].send(_encoded(receivers[0].serializer, message))
+            return
         frames: dict[V1 | V2, Frame] = {}
         for receiver in receivers:
             if receiver.serializer not in frames:
-                frame = _encoded(receiver.serializer, message)
-                frames[receiver.serializer] = frame if len(receivers) == 1 else SharedFrame(*frame)
+                frames[receiver.serializer] = SharedFrame(*_encoded(receiver.serializer, message))
         for receiver in receivers:
             receiver.send(frames[receiver.serializer])
 
