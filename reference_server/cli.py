@@ -20,6 +20,7 @@ from reference_server.deviations.catalogue import UnknownDeviation, install
 from reference_server.ledger import Durability, LedgerUnusable
 from reference_server.limits import BadLimit, Limits
 from reference_server.message_log import logging_messages
+from reference_server.open_files import allow_as_many_as_possible
 from reference_server.redaction import credential_names
 from reference_server.server import Settings, run
 from reference_server.structured_log import log_event, log_loop_exception, log_to_stderr
@@ -140,6 +141,7 @@ def serve_command(
     _install_chaos(assembly, chaos, chaos_log)
     if log_level is LogLevel.DEBUG:
         assembly.connection = logging_messages(assembly.connection)
+    allow_as_many_as_possible()
     raise typer.Exit(run(lambda: _serve(assembly)))
 
 

@@ -118,7 +118,11 @@ class WireProtocol(ServerProtocol):
     def send_response(self, response: Response) -> None:
         """Answer the request; frames follow where the answer is 101."""
         super().send_response(response)
-        self._is_between_frames = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            self._is_between_frames = not self.reader.buffer
+            # A parser that begins now does not hold the request, with its credentials, for as long as the connection lives.
+            self.parser = self.parse()
+            next(self.parser)
 
     def receive_data(self, data: bytes | bytearray) -> None:
         """Take bytes of the client and hand over the messages that they complete."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import struct
+import weakref
 from typing import Any
 
 import pytest
@@ -161,6 +163,18 @@ def test_a_subclass_that_replaces_a_step_sees_every_frame(method: str) -> None:
     kind = type("Replaced", (WireProtocol,), {method: lambda _self, frame: calls.append(frame.data)})
     Observed(kind).feed(raw_frame(TEXT, b"a") + raw_frame(TEXT, b"b"))
     assert calls == [b"a", b"b"]
+
+
+def test_the_request_is_forgotten_once_it_is_answered() -> None:
+    """A connection holds neither the request nor the credentials in it."""
+    wire = WireProtocol(MAX_BYTES, lambda _: None, lambda _: None)
+    wire.receive_data(REQUEST)
+    (request,) = wire.events_received()
+    gone = weakref.ref(request)
+    wire.send_response(switching("dGhlIHNhbXBsZSBub25jZQ=="))
+    del request
+    gc.collect()
+    assert gone() is None
 
 
 def test_no_frame_is_read_behind_a_refused_request() -> None:
