@@ -1,6 +1,6 @@
 """What the documents say of an inbound event, enforced before any effect.
 
-In this order: the event is known, its payload fits, the sender's role may send it, the state takes it, the nonce is fresh,
+In this order: the event is known, its payload names each member once where it is signed, and fits, the sender's role may send it, the state takes it, the nonce is fresh,
 the signatures verify. The first rule that is broken refuses the event; nothing is changed here.
 """
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_server.context import Context, Refused
 from specs.canonical import NotCanonical
+from specs.json_text import repeats_a_member
 from specs.signing import MissingSignedMember, signed_bytes, verify
 from specs.validation import Validator
 
@@ -57,7 +58,14 @@ class Enforcement:
 
     def check_payload(self, family: Topic, event: Event, payload: Any) -> Mapping[str, Any]:
         """Return a payload that is an object and fits, or refuse with `invalid_payload`."""
+        if event.signatures:
+            self.check_members_once(payload)
         return _fitting(self._events[family.name, event.event], payload)
+
+    def check_members_once(self, payload: Any) -> None:
+        """Refuse a signed payload that names a member twice: what was signed, and what others read, may be the other one."""
+        if repeats_a_member(payload):
+            raise Refused(INVALID_PAYLOAD, detail={"pointer": "", "keyword": "uniqueMembers"})
 
     def check(self, ctx: Context, event: Event) -> None:
         """Refuse an event that the role, the state, the nonce rule or a signature forbids."""

@@ -36,6 +36,10 @@ class DuplicateKey(MalformedJson):
     """An object of the text names the same member twice."""
 
 
+class RepeatedMembers(dict[str, Any]):
+    """An object whose text names a member more than once; it holds the first value of each."""
+
+
 class NotJson(ValueError):
     """The value has no JSON text."""
 
@@ -70,6 +74,8 @@ def decode(text: bytes | str) -> Any:
 def decode_first_wins(text: bytes | str) -> Any:
     """Decode one JSON text; of a duplicate key the first value counts, as on a Phoenix server.
 
+    An object that names a member more than once is a `RepeatedMembers`.
+
     Raises:
         MalformedJson: As `decode`.
 
@@ -83,6 +89,20 @@ def decode_first_wins(text: bytes | str) -> Any:
     """
     value = decode(text)
     return value if _names_each_member_once(text, value) else _decode_pairs(text, _first_of_each)
+
+
+def repeats_a_member(value: Any) -> bool:
+    """Tell whether any object in a value that `decode_first_wins` gave names a member more than once."""
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, RepeatedMembers):
+            return True
+        if isinstance(each, dict):
+            left.extend(each.values())
+        elif isinstance(each, list):
+            left.extend(each)
+    return False
 
 
 def decode_plain_fields(text: bytes) -> tuple[str | None, str | None, str, str, Any] | None:
@@ -204,7 +224,7 @@ def _decode_pairs(text: bytes | str, hook: Any) -> Any:
 
 def _first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
-    return members if len(members) == len(pairs) else dict(reversed(pairs))
+    return members if len(members) == len(pairs) else RepeatedMembers(reversed(pairs))
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

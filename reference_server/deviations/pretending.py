@@ -39,10 +39,11 @@ def reads(
         return understood
 
     server.enforcement = around(server.enforcement, "check_payload", check_payload)
-    server.enforcement = around(server.enforcement, "check_signature", _over_what_was_sent)
+    server.enforcement = around(server.enforcement, "check_signature", over_what_was_sent)
 
 
-def _over_what_was_sent(honest: Any, self: Any, ctx: Any, event: Any, signature: Any) -> None:
+def over_what_was_sent(honest: Any, self: Any, ctx: Any, event: Any, signature: Any) -> None:
+    """Verify a signature over the payload as it was sent, where the server reads another; wraps `check_signature`."""
     with seeing(ctx, payload=getattr(ctx.payload, "sent", ctx.payload)):
         honest(self, ctx, event, signature)
 

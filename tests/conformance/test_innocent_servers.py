@@ -95,6 +95,17 @@ def test_a_server_that_uses_its_freedom_is_not_accused(
     assert advised(check(command=[str(SERVE), name], include=include)) == advice
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["takes-first-of-repeated-members", "takes-last-of-repeated-members", "closes-on-repeated-members"],
+)
+def test_a_member_named_twice_may_be_read_in_any_one_way(check: Check, name: str) -> None:
+    """The first value, the last, or the end of the connection: no finding, and no advice either."""
+    summary = check(command=[str(SERVE), name], include=("signatures/repeated-*",))
+    assert advised(summary) == set()
+    assert summary["counts"]["pass"] == 3
+
+
 def test_a_slow_server_is_not_accused(check: Check) -> None:
     """Frames that leave 20 ms later change no verdict."""
     topics = ("joining/*", "ordering/*", "discovery")

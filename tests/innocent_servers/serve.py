@@ -18,7 +18,9 @@ import wireproof
 from reference_server.application import Application
 from reference_server.broker import Broker
 from reference_server.connection import Connection
+from reference_server.enforcement import Enforcement
 from reference_server.outcome import Outcome, Push
+from specs import json_text
 from specs.message import Frame
 from specs.serializer import V1, V2
 
@@ -127,6 +129,25 @@ def replies_nothing_to_ok_events() -> None:
     _on_reply(is_answered)
 
 
+def takes_first_of_repeated_members() -> None:
+    """Of a member that is named twice the first value counts, as Phoenix reads it, signed or not."""
+    Enforcement.check_members_once = lambda _self, _payload: None  # type: ignore[method-assign]
+
+
+def takes_last_of_repeated_members() -> None:
+    """Of a member that is named twice the last value counts, as most parsers read it."""
+    json_text.decode_first_wins = json_text.decode
+
+
+def closes_on_repeated_members() -> None:
+    """JSON that names a member twice is no JSON."""
+
+    def decode(text: bytes | str) -> Any:
+        return json_text.decode_strict(text)
+
+    json_text.decode_first_wins = decode
+
+
 def _is_control(channel: Any) -> bool:
     return bool(channel.identity.socket.name == "control")
 
@@ -203,6 +224,9 @@ WAYS = {
         sends_presence_state_first,
         reorders_json_keys,
         replies_nothing_to_ok_events,
+        takes_first_of_repeated_members,
+        takes_last_of_repeated_members,
+        closes_on_repeated_members,
     )
 }
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from specs.loader import DOCUMENTS, load
+from specs.message import Frame
 from specs.participants import derive_participant
+from specs.serializer import SERIALIZERS
 from specs.signing import malleable_twin
 
 
@@ -89,6 +91,49 @@ def test_a_signature_binds_amount_and_event_and_topic(world):
     client.push_raw("offer", offer)
     provider.push_signed("offer", amount="10")
     assert client.push_raw("accept", offer).response["reason"] == "invalid_signature"
+
+
+def _read(vsn: str, topic: str, event: str, payload: str) -> Any:
+    """Return a payload as a serializer reads it from its text."""
+    text = (
+        f'["1","2","{topic}","{event}",{payload}]'
+        if vsn == "2.0.0"
+        else f'{{"topic":"{topic}","event":"{event}","ref":"2","payload":{payload}}}'
+    )
+    return SERIALIZERS[vsn].decode_client(Frame(text.encode(), is_text=True)).payload
+
+
+@pytest.mark.parametrize("vsn", ["1.0.0", "2.0.0"])
+@pytest.mark.parametrize(
+    "twice",
+    [
+        '"amount":"10","amount":"90"',
+        '"amount":"90","amount":"10"',
+        '"amount":"10","amount":"10"',
+        '"amount":"10","\\u0061mount":"90"',
+        '"amount":"10","note":{"deep":[{"x":1,"x":2}]}',
+    ],
+)
+def test_a_signed_payload_that_names_a_member_twice_is_refused(world, vsn, twice):
+    """Wherever in it, even with equal values; nothing happens, and the channel goes on."""
+    client, _ = world.negotiation()
+    topic, signature = client.channel.topic, client.signed("offer", amount="10")["signature"]
+    payload = _read(vsn, topic, "offer", f'{{{twice},"signature":"{signature}"}}')
+    refused = client.push_raw("offer", payload).response
+    assert refused == {"reason": "invalid_payload", "detail": {"pointer": "", "keyword": "uniqueMembers"}}
+    assert world.join(client.agent, topic).joined.response["session"]["offers"] == {}
+    once = _read(vsn, topic, "offer", f'{{"amount":"10","signature":"{signature}"}}')
+    assert client.push_raw("offer", once).status == "ok"
+
+
+@pytest.mark.parametrize("vsn", ["1.0.0", "2.0.0"])
+def test_a_member_named_twice_in_an_unsigned_payload_has_its_first_value(world, vsn):
+    """As on a Phoenix server, which reads no payload more strictly than that."""
+    _, provider = world.task()
+    text = '{"percent":50,"message":"first","message":"last"}'
+    outcome = provider.push_raw("progress", _read(vsn, provider.channel.topic, "progress", text))
+    assert outcome.status == "ok"
+    assert outcome.broadcasts[0].payload["message"] == "first"
 
 
 @pytest.fixture

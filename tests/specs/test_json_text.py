@@ -17,6 +17,7 @@ from specs.json_text import (
     decode_plain_fields,
     decode_strict,
     encode,
+    repeats_a_member,
 )
 
 REFUSED = [
@@ -139,6 +140,26 @@ def test_the_readings_of_a_duplicate_key_differ_by_decoder():
     assert decode_first_wins(text) == [1, {"a": 1, "b": {"c": 3}}]
     with pytest.raises(DuplicateKey):
         decode_strict(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_repeated"),
+    [
+        (b'{"a":1,"b":1}', False),
+        (b'[{"a":1},{"a":1},"a"]', False),
+        (b'{"a":1,"a":1}', True),
+        (b'{"a":{"b":[{"c":{},"c":{}}]}}', True),
+        (rb'{"a":1,"\u0061":1}', True),
+        (rb'{"a":"\u003a:"}', False),
+        (rb'{"x":"\u003a","a":1,"a":2}', True),
+    ],
+)
+def test_a_member_named_twice_is_remembered(text, is_repeated):
+    """Wherever it stands and however it is written; the object equals the plain one of its first values."""
+    value = decode_first_wins(text)
+    assert repeats_a_member(value) is is_repeated
+    assert value == json.loads(text, object_pairs_hook=lambda pairs: dict(reversed(pairs)))
+    assert encode(value) == encode(json.loads(json.dumps(value)))
 
 
 @pytest.mark.parametrize(
