@@ -214,6 +214,10 @@ class Operator:
         client = Client(self._server, **options).upgraded(agent.query)
         return client if topic is None else client.joined(topic)
 
+    def close(self) -> None:
+        """Drop TCP."""
+        self._client.close()
+
     def _ask(self, event: str, payload: dict[str, Any]) -> dict[str, Any]:
         self._count += 1
         answer = self._client.ask("1", f"o{self._count}", "control", event, payload)

@@ -63,7 +63,8 @@ def narrow() -> Iterator[RunningServer]:
 
 
 @pytest.fixture(autouse=True)
-def end_of_clients() -> Iterator[None]:
+def end_of_clients(start_server: Any) -> Iterator[None]:
+    # Before the servers end: they would wait for clients that are still there.
     yield
     Client.close_all()
 
