@@ -23,11 +23,8 @@ MOST_HELD_BYTES = 64 * 1024 * 1024
 class Reader(Protocol):
     """A connection, as far as it can be told to wait."""
 
-    def stop_reading(self) -> None:
-        """Take no more from the client until `go_on_reading`."""
-
-    def go_on_reading(self) -> None:
-        """Take from the client again."""
+    def reconsider_reading(self) -> None:
+        """Read or not, as `Commits.is_congested` says by now."""
 
 
 class Keeper(Protocol):
@@ -51,7 +48,7 @@ class Commits:
         self.is_congested = False
         """Whether so much waits that nobody may be read from."""
         self.readers: Collection[Reader] = ()
-        """Who is told to wait and to go on; whoever comes while it is congested asks `is_congested` by himself."""
+        """Who is told of a change of `is_congested`; whoever comes later asks by himself."""
         self._held_bytes = 0
         self._waiting: deque[tuple[int, int, Callable[[], None]]] = deque()
 
@@ -59,7 +56,7 @@ class Commits:
         """Count one more transaction that is not kept yet, and return its number."""
         self.made += 1
         if self.made - self.kept >= MOST_WAITING:
-            self._congest()
+            self._become(is_congested=True)
         return self.made
 
     def keep(self, number: int) -> None:
@@ -70,7 +67,7 @@ class Commits:
             self._held_bytes -= size_bytes
             call()
         if self.is_congested and self._is_half_empty():
-            self._relieve()
+            self._become(is_congested=False)
 
     def call_when_kept(self, call: Callable[[], None], size_bytes: int = 0) -> None:
         """Call a function, which must not raise, once all that is made by now is kept; never within this call.
@@ -83,18 +80,13 @@ class Commits:
         self._waiting.append((self.made, size_bytes, call))
         self._held_bytes += size_bytes
         if self._held_bytes >= MOST_HELD_BYTES:
-            self._congest()
+            self._become(is_congested=True)
 
     def _is_half_empty(self) -> bool:
         return self.made - self.kept <= MOST_WAITING // 2 and self._held_bytes <= MOST_HELD_BYTES // 2
 
-    def _congest(self) -> None:
-        if not self.is_congested:
-            self.is_congested = True
+    def _become(self, *, is_congested: bool) -> None:
+        if self.is_congested != is_congested:
+            self.is_congested = is_congested
             for reader in tuple(self.readers):
-                reader.stop_reading()
-
-    def _relieve(self) -> None:
-        self.is_congested = False
-        for reader in tuple(self.readers):
-            reader.go_on_reading()
+                reader.reconsider_reading()

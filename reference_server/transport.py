@@ -65,6 +65,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._limits = limits
         self._live = live
         self._counts = backend.counts
+        self._commits = backend.commits
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self._last_inbound_s = self._loop.time()
@@ -176,13 +177,12 @@ class WebSocketTransport(asyncio.Protocol):
         """Drop TCP at once."""
         self._transport.abort()
 
-    def stop_reading(self) -> None:
-        """Take no more from the client: too much waits to be kept."""
-        self._stop_reading()
-
-    def go_on_reading(self) -> None:
-        """Take from the client again, as far as nothing else is against it."""
-        self._read_on()
+    def reconsider_reading(self) -> None:
+        """Read or not, as `commits` allows by now; a handshake is always answered."""
+        if self._may_read():
+            self._read_on()
+        elif self._connection is not None:
+            self._stop_reading()
 
     # Handshake.
 
@@ -257,6 +257,9 @@ class WebSocketTransport(asyncio.Protocol):
             log_event(_log, level, event, socket=identity.socket.name, agent=identity.agent_id, **fields)
 
     def _watch_idle(self) -> None:
+        if self._commits.is_congested:
+            # That it was not heard is not its silence.
+            self._last_inbound_s = self._loop.time()
         left_s = self._last_inbound_s + self._limits.idle_timeout_s - self._loop.time()
         if left_s <= 0:
             self.close(IDLE_CLOSE_CODE)
@@ -297,8 +300,7 @@ class WebSocketTransport(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _may_read(self) -> bool:
-        is_congested = self._backend.commits.is_congested
-        return not (self._is_paused or is_congested) and self._held_bytes <= _HIGH_WATER_BYTES
+        return not (self._is_paused or self._commits.is_congested or self._held_bytes > _HIGH_WATER_BYTES)
 
     def _schedule_flush(self) -> None:
         if not (self._is_reading or self._is_flush_due):
@@ -313,13 +315,12 @@ class WebSocketTransport(asyncio.Protocol):
             return
         # The library's sign for the end of the stream is an empty piece.
         data, is_last = b"".join(writes), not writes[-1]
-        commits = self._backend.commits
-        if commits.kept == commits.made and not self._held:
+        if self._commits.kept == self._commits.made and not self._held:
             self._write(data, is_last)
             return
         self._held.append((data, is_last))
         self._held_bytes += len(data)
-        commits.call_when_kept(self._release, len(data))
+        self._commits.call_when_kept(self._release, len(data))
         if not self._may_read():
             self._stop_reading()
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 PROPOSALS = "proposals"
 TRANSFERS = "transfers"
-"""What has become of each proposal, by its nonce; and their number, in the channel's data."""
+"""What has become of each proposal, by its nonce; in the channel's data the number of those that were executed."""
+UNEXECUTED = "unexecuted"
+"""In the channel's data, the number of proposals that were rejected or dropped."""
 EXECUTED, REJECTED, DROPPED = "executed", "rejected", "dropped"
 UNKNOWN_TRANSFER = "unknown_transfer"
 
@@ -46,8 +48,9 @@ def propose_transfer(ctx: Context) -> None:
     if add(promised, amount) > _balance(ctx, ctx.role):
         raise Refused("insufficient_balance")
     ctx.require_room(pending, ctx.limits.pending_proposals)
-    transfers = ctx.resource.data.get(TRANSFERS, 0) + len(ctx.resource.pending_nonces)
-    ctx.require_room(transfers + 1, ctx.limits.transfers)
+    for counter in (TRANSFERS, UNEXECUTED):
+        transfers = ctx.resource.data.get(counter, 0) + len(ctx.resource.pending_nonces)
+        ctx.require_room(transfers + 1, ctx.limits.transfers)
     proposal = {"by": ctx.role, "amount": format_amount(amount)}
     ctx.store.put_entry(ctx.channel.topic, PROPOSALS, int(ctx.payload["nonce"]), proposal)
 
@@ -141,7 +144,8 @@ def _settle(ctx: Context, status: str, *nonces: int) -> None:
         proposal = ctx.store.entry(topic, PROPOSALS, nonce) or {}
         ctx.store.put_entry(topic, TRANSFERS, nonce, {**proposal, "status": status})
         ctx.store.delete_entry(topic, PROPOSALS, nonce)
-    ctx.save(**{TRANSFERS: ctx.resource.data.get(TRANSFERS, 0) + len(nonces)})
+    counter = TRANSFERS if status == EXECUTED else UNEXECUTED
+    ctx.save(**{counter: ctx.resource.data.get(counter, 0) + len(nonces)})
 
 
 def _drop(ctx: Context, status: str, *nonces: int) -> None:

@@ -11,16 +11,14 @@ from reference_server.commits import Commits
 
 
 class Reader:
-    """Notes what it is told."""
+    """Notes what it is to do whenever it is told to reconsider."""
 
-    def __init__(self) -> None:
+    def __init__(self, commits: Commits) -> None:
         self.told: list[str] = []
+        self._commits = commits
 
-    def stop_reading(self) -> None:
-        self.told.append("stop")
-
-    def go_on_reading(self) -> None:
-        self.told.append("go on")
+    def reconsider_reading(self) -> None:
+        self.told.append("stop" if self._commits.is_congested else "go on")
 
 
 @pytest.fixture
@@ -66,7 +64,7 @@ def test_too_much_waiting_stops_every_reader_until_half_is_kept(
     commits: Commits, fill: Callable[[Commits], object]
 ) -> None:
     """Each is told once, however much more comes in."""
-    reader = Reader()
+    reader = Reader(commits)
     commits.readers = [reader]
     fill(commits)
     fill(commits)
@@ -78,7 +76,7 @@ def test_too_much_waiting_stops_every_reader_until_half_is_kept(
 
 def test_reading_goes_on_at_half_not_just_below_the_bound(commits: Commits) -> None:
     """Else readers would be stopped and started for every transaction."""
-    reader = Reader()
+    reader = Reader(commits)
     commits.readers = [reader]
     for _ in range(4):
         commits.make()

@@ -437,6 +437,16 @@ def test_a_party_has_so_many_proposals_pending(operator: Operator) -> None:
     assert payment.send("a", "propose_transfer", 5) is None
 
 
+def test_a_channel_keeps_so_many_rejected_transfers(operator: Operator) -> None:
+    """They are history as those that were executed are, and do not pile up without end."""
+    payment = Payment(operator)
+    for nonce in (1, 2, 3):
+        assert payment.send("a", "propose_transfer", nonce) is None
+        rejected = {"reason": "no", "nonce": nonce}
+        assert _reason(payment.clients["b"].ask("1", "r", payment.topic, "reject_transfer", rejected)) is None
+    assert payment.send("a", "propose_transfer", 4) == BY_NAME["transfers"].reason
+
+
 def test_a_channel_executes_so_many_transfers(operator: Operator) -> None:
     """What has been proposed can always be executed; beyond that nothing is proposed any more."""
     payment = Payment(operator)

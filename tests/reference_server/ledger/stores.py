@@ -15,7 +15,7 @@ from reference_server.commits import Commits
 from reference_server.ledger import Durability, Ledger
 from reference_server.store import MemoryStore
 
-NOT_RECORDS = {"journal", "_undo", "_changes"}
+NOT_RECORDS = {"journal", "_undo", "_changes", "_weights"}
 
 
 def everything(store: MemoryStore) -> dict[str, Any]:
