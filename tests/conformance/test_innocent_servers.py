@@ -28,6 +28,7 @@ ACCEPTING = (
 WHOLE: tuple[str, ...] = ()
 RELAYING = ("broadcast/*", "joining/*", "leaving/*", "ordering/*", "task", "negotiation", "payment")
 PRESENCE = ("presence/*", "joining/*", "broadcast/*", "discovery")
+AGAIN = ("joining/*", "discovery/presence/*")
 UNANSWERED = {"task/events-answered", "negotiation/events-answered"}
 
 Check = Callable[..., dict[str, Any]]
@@ -85,6 +86,7 @@ def test_every_phoenix_version_is_conformant_without_advice(check: Check, versio
         ),
         ("pushes-extra-events", WHOLE, {"frames/known-event"}),
         ("sends-presence-state-first", PRESENCE, set()),
+        ("sends-presence-state-twice", AGAIN, {"discovery/presence-state-on-join"}),
         ("reorders-json-keys", WHOLE, set()),
     ],
 )

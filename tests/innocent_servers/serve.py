@@ -112,6 +112,18 @@ def sends_presence_state_first() -> None:
     Connection._after_join = after_join  # type: ignore[method-assign]
 
 
+def sends_presence_state_twice() -> None:
+    """A newcomer gets the snapshot once more."""
+    honest = Application._arrival
+
+    def arrival(self: Application, ctx: Any) -> Any:
+        diffs = honest(self, ctx)
+        ctx.pushes.extend(tuple(ctx.pushes))
+        return diffs
+
+    Application._arrival = arrival  # type: ignore[method-assign]
+
+
 def reorders_json_keys() -> None:
     """The members of every object stand in the opposite order."""
     for serializer in (V1, V2):
@@ -222,6 +234,7 @@ WAYS = {
         answers_slowly,
         pushes_extra_events,
         sends_presence_state_first,
+        sends_presence_state_twice,
         reorders_json_keys,
         replies_nothing_to_ok_events,
         takes_first_of_repeated_members,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from reference_server.deviations.connections import around_connection
 from reference_server.deviations.deviation import deviation
 from reference_server.deviations.replacing import around
 from reference_server.presence import PRESENCE_STATE
+from specs.serializer import V1
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,14 +54,19 @@ def pushes_presence_state_twice(server: Assembly) -> None:
     _around_arrival(server, lambda ctx: ctx.pushes.extend(tuple(ctx.pushes)))
 
 
-@deviation("discovery/presence-state-on-join", shows="Who is on the topic alone is pushed no presence_state.")
-def omits_presence_state_of_one(server: Assembly) -> None:
-    """Push a snapshot only where somebody else is in it."""
+@deviation(
+    "discovery/presence-state-on-join", shows="Under serializer 1.0.0 no presence_state follows a join."
+)
+def omits_presence_state_under_v1(server: Assembly) -> None:
+    """Push snapshots under serializer 2.0.0 only."""
 
-    def omit(ctx: Any) -> None:
-        ctx.pushes[:] = [push for push in ctx.pushes if push.event != PRESENCE_STATE or len(push.payload) > 1]
+    def push_all(honest: Any, self: Any, membership: Any, outcome: Any) -> None:
+        others = tuple(push for push in outcome.pushes if push.event != PRESENCE_STATE)
+        honest(
+            self, membership, replace(outcome, pushes=others) if isinstance(self.serializer, V1) else outcome
+        )
 
-    _around_arrival(server, omit)
+    around_connection(server, "_push_all", push_all)
 
 
 @deviation(

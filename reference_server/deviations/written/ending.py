@@ -8,9 +8,7 @@ from websockets.frames import Close, CloseCode, Opcode
 from websockets.frames import Frame as WireFrame
 
 from reference_server.context import Refused
-from reference_server.deviations.connections import (
-    around_connection,
-)
+from reference_server.deviations.connections import around_connection, around_within
 from reference_server.deviations.deviation import deviation
 from reference_server.deviations.replacing import around, around_codec
 from specs.message import PHX_CLOSE, PHX_ERROR, Message
@@ -19,15 +17,15 @@ if TYPE_CHECKING:
     from reference_server.assembly import Assembly
 
 
-@deviation("leaving/end-carries-join-ref", shows="phx_close has a null ref.")
+@deviation("leaving/end-carries-join-ref", shows="The phx_close of a leave has a null ref.")
 def closes_with_null_ref(server: Assembly) -> None:
-    """Send the end of a channel as a push, without ref."""
+    """Send the end of a channel that is left as a push, without ref."""
 
     def announce(_honest: Any, self: Any, membership: Any, event: str, payload: Any) -> None:
         if membership is not None:
             self._write(Message(membership.join_ref, None, membership.channel.topic, event, payload))
 
-    around_connection(server, "_announce_end", announce)
+    around_within(server, "_leave", "_announce_end", announce)
 
 
 @deviation("leaving/end-carries-join-ref", shows="Under serializer 1.0.0 phx_close has a null ref.")
@@ -62,14 +60,14 @@ def crashes_with_null_payload(server: Assembly) -> None:
     around_connection(server, "_announce_end", announce)
 
 
-@deviation("leaving/close-payload-object", shows="The payload of phx_close is null.")
+@deviation("leaving/close-payload-object", shows="The payload of the phx_close of a leave is null.")
 def closes_with_null_payload(server: Assembly) -> None:
-    """Send nothing with phx_close."""
+    """Send nothing with phx_close where a channel is left."""
 
-    def announce(honest: Any, self: Any, membership: Any, event: str, payload: Any) -> None:
-        honest(self, membership, event, None if event == PHX_CLOSE else payload)
+    def announce(honest: Any, self: Any, membership: Any, event: str, _payload: Any) -> None:
+        honest(self, membership, event, None)
 
-    around_connection(server, "_announce_end", announce)
+    around_within(server, "_leave", "_announce_end", announce)
 
 
 @deviation(

@@ -62,7 +62,7 @@ def calls_unmatched_topic_unauthorized(server: Assembly) -> None:
 
     def unmatched(honest: Any, self: Any, message: Any) -> None:
         if message.event == PHX_JOIN and message.topic:
-            self._reply(message, None, "error", UNAUTHORIZED)
+            self._reply(message, message.join_ref, "error", UNAUTHORIZED)
         else:
             honest(self, message)
 
