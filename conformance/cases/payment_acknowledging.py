@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conformance.faults import CannotTell
 from conformance.verbs.acting import another_connection, refuses
 from conformance.verbs.expectations import refused
 from conformance.verbs.ledger import ACKNOWLEDGE, COMPLETE, PARTIES, Ledger
@@ -92,3 +93,30 @@ def concurrent_acknowledgements(lab: Lab) -> None:
     told = stage.peers["a"].seen(stage.topic, COMPLETE, since)
     lab.demand(len(told) == 1, rule, f"a receives {COMPLETE} once", f"{len(told)} times")
     ledger.demand_unmoved(rule, "after concurrent acknowledgements of one transfer of 40")
+
+
+@case("payment/concurrent-transfers", "payment/transfer-complete-exact")
+def concurrent_transfers(lab: Lab) -> None:
+    """Transfers that a party acknowledges at once, each on another connection, all count in the balances."""
+    ledger, rule = Ledger.open(lab), "payment/transfer-complete-exact"
+    stage = ledger.stage
+    made = [ledger.propose("a", amount) for amount in ("40", "0.1", "12.5", "7.00000001")]
+    peers: list[Peer] = [
+        stage.peers["b"],
+        *(another_connection(stage, "b", label) for label in ("second", "third", "fourth")),
+    ]
+    event = stage.event(ACKNOWLEDGE)
+    pushes = [
+        peer.push(
+            stage.topic,
+            event.event,
+            stage.sign(event, "b", {"amount": proposal.amount, "nonce": proposal.nonce}),
+        )
+        for peer, proposal in zip(peers, made, strict=True)
+    ]
+    for peer, pushed, proposal in zip(peers, pushes, made, strict=True):
+        answer = peer.answer(pushed)
+        if answer.kind not in {"ok", "silence"}:
+            raise CannotTell(f"an acknowledgement on one of several connections is not accepted: {answer}")
+        ledger.move(proposal)
+    ledger.demand_unmoved(rule, "after transfers that were acknowledged at once")

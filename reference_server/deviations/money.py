@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from reference_server.deviations.pretending import reads, retells, retold
+from reference_server.deviations.replacing import around_effect
 from specs.amounts import add, subtract
 
 if TYPE_CHECKING:
@@ -50,6 +51,29 @@ def move(ctx: Any, payer: str, amount: Decimal) -> None:
 def tell_balances(ctx: Any) -> None:
     """Tell the balances as they are now, whatever an effect has collected before."""
     retells(ctx, TRANSFER_COMPLETE, lambda told: (retold(told, **balances(ctx)),))
+
+
+def after_transfer(server: Assembly, then: Callable[[Any, dict[str, str]], None]) -> None:
+    """Let `then(ctx, balances before)` follow on every transfer, and tell the balances as it leaves them."""
+
+    def acknowledge(honest: Any, ctx: Any) -> Any:
+        before = balances(ctx)
+        response = honest(ctx)
+        then(ctx, before)
+        tell_balances(ctx)
+        return response
+
+    around_effect(server, PAYMENT, ACKNOWLEDGE, acknowledge)
+
+
+def pending_proposal(ctx: Any) -> Any:
+    """Return the proposal that an acknowledgement names; None for none."""
+    return ctx.store.entry(ctx.channel.topic, PROPOSALS, int(ctx.payload["nonce"]))
+
+
+def propose_again(ctx: Any, proposal: Any) -> None:
+    """Keep a proposal under the nonce of an acknowledgement."""
+    ctx.store.put_entry(ctx.channel.topic, PROPOSALS, int(ctx.payload["nonce"]), proposal)
 
 
 def reads_amounts(

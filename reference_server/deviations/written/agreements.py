@@ -131,12 +131,6 @@ def _retells_agreement(server: Assembly, retell: Callable[[Any, Any], tuple[Any,
     _around_acceptance(server, accept)
 
 
-@deviation("negotiation/agreement-broadcast", shows="Who accepts is not told of the agreement.")
-def tells_agreement_to_other_side_only(server: Assembly) -> None:
-    """Take the reply for enough to the side that accepts."""
-    _retells_agreement(server, lambda ctx, told: (replace(told, exclude=ctx.channel),))
-
-
 @deviation("negotiation/agreement-broadcast-once", shows="Every agreement is told twice.")
 def tells_agreement_twice(server: Assembly) -> None:
     """Send negotiation_complete for each side, each time to both."""
@@ -201,36 +195,6 @@ def tells_agreement_when_rejected(server: Assembly) -> None:
         return response
 
     around_effect(server, _FAMILY, _REJECT, reject)
-
-
-@deviation("negotiation/agreed", shows="After an agreement offers go on as before.")
-def stays_open_after_agreement(server: Assembly) -> None:
-    """Tell of an agreement and keep the session open."""
-    server.api = with_event(server.api, _FAMILY, _ACCEPT, next_state=None)
-
-
-@deviation("negotiation/settled-is-final", shows="A session that is agreed can still be rejected.")
-def lets_agreement_be_rejected(server: Assembly) -> None:
-    """Let either side withdraw from an agreement."""
-    server.api = with_event(server.api, _FAMILY, _REJECT, states=("open", "agreed"))
-
-
-@deviation("negotiation/rejected", shows="After a rejection offers go on as before.")
-def stays_open_after_rejection(server: Assembly) -> None:
-    """Relay a rejection and keep the session open."""
-    server.api = with_event(server.api, _FAMILY, _REJECT, next_state=None)
-
-
-@deviation("negotiation/ended-is-final", shows="A session that was rejected can still be agreed on.")
-def lets_rejected_session_be_accepted(server: Assembly) -> None:
-    """Let either side come back to the offers after a rejection."""
-    server.api = with_event(server.api, _FAMILY, _ACCEPT, states=("open", "rejected"))
-
-
-@deviation("negotiation/reject-relayed", shows="The other side is not told of a rejection.")
-def keeps_rejection_of_session_to_itself(server: Assembly) -> None:
-    """Answer a rejection and relay nothing."""
-    server.api = with_event(server.api, _FAMILY, _REJECT, relay=None)
 
 
 @deviation("negotiation/reject-accepted", shows="A rejection whose reason is not plain ASCII is refused.")

@@ -19,7 +19,7 @@ from reference_server.deviations.money import (
     unsigned,
 )
 from reference_server.deviations.pretending import reads, with_data
-from reference_server.deviations.replacing import around, around_effect, with_event
+from reference_server.deviations.replacing import around, around_effect
 from specs.amounts import add, format_amount, parse_amount
 
 if TYPE_CHECKING:
@@ -122,24 +122,6 @@ def closes_while_pending(server: Assembly) -> None:
         return honest(ctx)
 
     _around_close(server, close)
-
-
-@deviation("payment/close-closes", shows="After a close everything goes on as before.")
-def stays_open_after_close(server: Assembly) -> None:
-    """Settle the balances and keep the channel open."""
-    server.api = with_event(server.api, PAYMENT, CLOSE, next_state=None)
-
-
-@deviation("payment/close-relayed", shows="The other party is not told of a close.")
-def keeps_close_to_itself(server: Assembly) -> None:
-    """Answer a close and relay nothing."""
-    server.api = with_event(server.api, PAYMENT, CLOSE, relay=None)
-
-
-@deviation("payment/closed-is-final", shows="A closed channel can be closed once more.")
-def closes_again(server: Assembly) -> None:
-    """Take a close in every state."""
-    server.api = with_event(server.api, PAYMENT, CLOSE, states=("open", "disputed", "closed"))
 
 
 @deviation(

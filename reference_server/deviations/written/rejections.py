@@ -136,12 +136,6 @@ def takes_rejection_of_nothing(server: Assembly) -> None:
     _around_rejection(server, reject)
 
 
-@deviation("payment/reject-relayed", shows="The proposer is not told of a rejection.")
-def keeps_rejection_to_itself(server: Assembly) -> None:
-    """Answer a rejection and relay nothing."""
-    server.api = with_event(server.api, PAYMENT, REJECT, relay=None)
-
-
 @deviation("payment/reject-accepted", shows="A rejection whose reason is not plain ASCII is refused.")
 def refuses_rejection_beyond_ascii(server: Assembly) -> None:
     """Take reasons in ASCII only."""
@@ -206,19 +200,6 @@ def answers_error_to_opened_dispute(server: Assembly) -> None:
         return replace(outcome, status="error", response={"reason": "internal"}) if has_failed else outcome
 
     after_event(server, PAYMENT, DISPUTE, answer)
-
-
-@deviation("payment/dispute-relayed", shows="The other party is not told of a dispute.")
-def keeps_dispute_to_itself(server: Assembly) -> None:
-    """Answer a dispute and relay nothing."""
-    server.api = with_event(server.api, PAYMENT, DISPUTE, relay=None)
-
-
-@deviation("payment/disputed-stops-transfers", shows="Transfers go on in a channel that is disputed.")
-def takes_proposals_while_disputed(server: Assembly) -> None:
-    """Keep a dispute for later, and go on."""
-    for event in (PROPOSE, ACKNOWLEDGE):
-        server.api = with_event(server.api, PAYMENT, event, states=("open", "disputed"))
 
 
 @deviation(

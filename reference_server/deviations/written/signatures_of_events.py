@@ -83,26 +83,6 @@ def takes_close_without_second_signature(server: Assembly) -> None:
     _takes_unsigned(server, "payment", "close", "signature_b")
 
 
-@deviation("payment/close-signatures-verified", shows="A close is taken whatever its signature_b says.")
-def verifies_first_signature_of_close_only(server: Assembly) -> None:
-    """Verify signature_a and take signature_b for granted."""
-    _leaves_unchecked(server, "payment", "close", lambda _ctx, event, rule: rule is not event.signatures[0])
-
-
-@deviation(
-    "payment/acknowledge-signature-verified",
-    shows="An acknowledgement is taken whose signature is 64 zero bytes.",
-)
-def takes_zeroed_signature_of_acknowledgement(server: Assembly) -> None:
-    """Take the empty buffer of a client that failed to sign."""
-    _leaves_unchecked(
-        server,
-        "payment",
-        "acknowledge_transfer",
-        lambda ctx, _event, rule: ctx.payload[rule.member] == _NO_SIGNATURE,
-    )
-
-
 def _trusts_signer(server: Assembly, family: str, event: str) -> None:
     """Verify the first signature of an agent on a topic, and trust the agent from then on."""
     trusted: set[tuple[str, str]] = set()
