@@ -25,7 +25,6 @@ from reference_server.application import Application
 from reference_server.broker import Broker
 from reference_server.connection import Backend, Connection
 from reference_server.handshake import Accept, Policy
-from reference_server.limits import Limits
 from reference_server.message_log import logging_messages, shape
 from reference_server.monitoring import Monitoring
 from reference_server.outcome import Channel, Identity, Outcome
@@ -107,9 +106,7 @@ class Crashing(Application):
 APPLICATION = Crashing(API)
 POLICY = Policy(tuple(API.sockets.values()), APPLICATION, PhoenixVersion.parse("1.8"))
 PIECES = Pieces()
-RECEPTION = _reception(
-    POLICY, PIECES, Monitoring(API, PIECES.counts, PIECES.commits), Admission(Limits()), NAMES
-)
+RECEPTION = _reception(POLICY, PIECES, Monitoring(API, PIECES.counts, PIECES.commits), Admission(), NAMES)
 
 secrets = st.text(st.characters(exclude_categories=["Cs"]), max_size=8).map(lambda tail: SECRET + tail)
 url_secrets = st.text(string.ascii_letters + string.digits + "-_=[]%:+/", max_size=8).map(
