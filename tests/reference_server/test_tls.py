@@ -203,7 +203,7 @@ def test_tls_handshake_that_does_not_come_ends_tcp(start: Any, said: bytes) -> N
 
 def test_request_that_does_not_come_behind_tls_ends_tcp(start: Any) -> None:
     """TLS alone is no handshake."""
-    client = start(handshake_timeout_s=0.2)[1]()
+    client = start(handshake_timeout_s=1.0)[1]()
     with pytest.raises((ssl.SSLError, ConnectionError)):
         client.is_at_end()
 
