@@ -100,8 +100,9 @@ class WireProtocol(ServerProtocol):
         return self._reader.is_held
 
     def hold(self) -> None:
-        """Carry out no more frames, whatever comes, until `release`."""
-        self._reader.is_held = True
+        """Begin no more frames, whatever comes, until `release`; nothing is held once the connection ends."""
+        self._leave_lane()
+        self._reader.is_held = not self.eof_sent
 
     def release(self) -> None:
         """Carry out the frames that have waited."""
@@ -133,6 +134,11 @@ class WireProtocol(ServerProtocol):
             self._is_between_frames = False
         super().receive_data(data)
 
+    def receive_eof(self) -> None:
+        """Take note that the client sends no more."""
+        self._leave_lane()
+        super().receive_eof()
+
     def recv_frame(self, frame: WireFrame) -> None:
         """Take one frame; a message is handed over with its last one."""
         if self._is_over_budget():
@@ -145,6 +151,7 @@ class WireProtocol(ServerProtocol):
         super().recv_frame(frame)
         self.events.clear()
         if frame.opcode is Opcode.CLOSE:
+            self._reader.is_held = False
             self._on_end(self.close_rcvd.code if self.close_rcvd else None)
         elif frame.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
             self._assemble(frame)
@@ -178,6 +185,13 @@ class WireProtocol(ServerProtocol):
 
     def _has_lane(self) -> bool:
         return all(getattr(type(self), name) is getattr(WireProtocol, name) for name in _LIBRARY_STEPS)
+
+    def _leave_lane(self) -> None:
+        """Let the library go on with a frame that is cut."""
+        cut, self._cut = self._cut, b""
+        if cut:
+            self._is_between_frames = False
+            super().receive_data(cut)
 
     def _receive_plain(self, data: bytes | bytearray) -> bytes | bytearray:
         """Take the frames at the front that belong in the lane, and return what the library has to read."""

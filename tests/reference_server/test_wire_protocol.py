@@ -5,21 +5,26 @@ from __future__ import annotations
 import gc
 import struct
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from websockets.protocol import State
 
 from reference_server.handshake import Refuse
 from reference_server.http_responses import refusal, switching
+from reference_server.traffic import FrameBudget
 from reference_server.wire_protocol import WireProtocol
 from specs.message import Frame
 
-MAX_BYTES = 300
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_BYTES, MAX_FRAME_BYTES = 300, 200
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
-CRASH, END = b"crash", b"end"
+CRASH, END, HOLD = b"crash", b"end", b"hold"
 
 
 class WithoutLane(WireProtocol):
@@ -30,11 +35,18 @@ class WithoutLane(WireProtocol):
 
 
 class Observed:
-    """A server's half of a connection, and all that it does: messages, its end, and bytes."""
+    """A server's half of a connection, and all that it does: messages, its end, and bytes.
 
-    def __init__(self, kind: type[WireProtocol], *, max_bytes: int = MAX_BYTES) -> None:
+    Args:
+        kind: What is observed.
+        frames: How many frames may come.
+
+    """
+
+    def __init__(self, kind: type[WireProtocol], *, frames: int = 1000) -> None:
         self.seen: list[Any] = []
-        self.wire = kind(max_bytes, self._received, self._ended)
+        budget = FrameBudget(0, frames, 0)
+        self.wire = kind(MAX_BYTES, self._received, self._ended, frame_bytes=MAX_FRAME_BYTES, budget=budget)
         self.wire.receive_data(REQUEST)
         self.wire.events_received()
         self.wire.send_response(switching("dGhlIHNhbXBsZSBub25jZQ=="))
@@ -46,13 +58,23 @@ class Observed:
             raise RuntimeError
         if frame.data == END:
             self.wire.fail(4000)
+        if frame.data == HOLD:
+            self.wire.hold()
 
     def _ended(self, code: int | None) -> None:
         self.seen.append(code)
 
     def feed(self, data: bytes) -> None:
-        self.wire.receive_data(data)
+        self.do(self.wire.receive_data, data)
+
+    def do(self, step: Callable[..., None], *args: Any) -> None:
+        """Take a step and note what it led to."""
+        step(*args)
         self.seen.append((self.wire.data_to_send(), self.wire.state, self.wire.close_code))
+
+    def turn(self) -> None:
+        """Hold frames back, or carry out those that have waited."""
+        self.do(self.wire.release if self.wire.is_holding() else self.wire.hold)
 
 
 def raw_frame(
@@ -71,7 +93,18 @@ payloads = (
     st.binary(max_size=12)
     | st.text(max_size=8).map(str.encode)
     | st.sampled_from(
-        [CRASH, END, b"", b"\xff", b"x" * 125, b"x" * 126, b"x" * MAX_BYTES, b"x" * (MAX_BYTES + 1)]
+        [
+            CRASH,
+            END,
+            HOLD,
+            HOLD,
+            b"",
+            b"\xff",
+            b"x" * 125,
+            b"x" * 126,
+            b"x" * MAX_BYTES,
+            b"x" * (MAX_BYTES + 1),
+        ]
     )
 )
 masks = st.sampled_from([b"\x01\x02\x03\x04", b"\x00\x00\x00\x00", b"\xff\x00\xff\x00"])
@@ -99,19 +132,40 @@ def segmented(draw: st.DrawFn) -> list[bytes]:
     return [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
 
 
-@settings(max_examples=500)
-@given(segmented())
-def test_frames_are_read_alike_with_and_without_the_lane(segments: list[bytes]) -> None:
-    """Messages, ends, answers and state are the same after every segment, whatever comes and however it is cut."""
-    with_lane, without = Observed(WireProtocol), Observed(WithoutLane)
-    for segment in segments:
+@settings(max_examples=300, deadline=None)
+@given(segmented(), st.sets(st.integers(0, 8)), st.sampled_from([2, 5, 1000]))
+def test_frames_are_read_alike_with_and_without_the_lane(
+    segments: list[bytes], turns: set[int], frames: int
+) -> None:
+    """All that is done is the same after every step, whatever comes, however it is cut, and whenever it is held back."""
+    with_lane, without = Observed(WireProtocol, frames=frames), Observed(WithoutLane, frames=frames)
+    for number, segment in enumerate([*segments, None]):
         for each in (with_lane, without):
-            each.feed(segment)
+            if number in turns:
+                each.turn()
+            if segment is None:
+                each.do(each.wire.receive_eof)
+            else:
+                each.feed(segment)
         assert with_lane.seen == without.seen
-    for each in (with_lane, without):
-        each.wire.receive_eof()
-        each.seen.append((each.wire.data_to_send(), each.wire.state, each.wire.close_code))
-    assert with_lane.seen == without.seen
+    for _ in range(12):
+        for each in (with_lane, without):
+            if each.wire.is_holding():
+                each.turn()
+        assert with_lane.seen == without.seen
+
+
+@pytest.mark.parametrize("last", [raw_frame(CLOSE, b"\x03\xe8"), b"\x81\x02{}"], ids=["closed", "failed"])
+def test_nothing_is_held_once_the_connection_ends(last: bytes) -> None:
+    """Holding back in the middle of the last frame, or behind it, leaves nothing to be released behind the end."""
+    observed = Observed(WireProtocol)
+    observed.feed(last[:1])
+    observed.wire.hold()
+    observed.feed(last[1:])
+    observed.wire.hold()
+    assert not observed.wire.is_holding()
+    observed.wire.receive_eof()
+    assert observed.wire.state is State.CLOSED
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specs.json_text import (
@@ -89,6 +89,7 @@ def test_what_phoenix_refuses_is_refused(decoder, text):
         decoder(text)
 
 
+@settings(deadline=None)
 @given(values)
 def test_a_value_survives_its_text(value):
     """Decoding the encoded value gives it back, whichever decoder reads it, and the standard library agrees."""
@@ -96,6 +97,7 @@ def test_a_value_survives_its_text(value):
     assert decode(text) == decode_first_wins(text) == decode_strict(text) == json.loads(text) == value
 
 
+@settings(deadline=None)
 @given(texts)
 def test_the_first_of_equal_keys_counts_whatever_the_colons(text):
     """Where keys may be repeated, the reading is that of the standard library with the first of each kept."""
