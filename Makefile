@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test crash check deviations format clients benchmark clean
+.PHONY: demo test crash check deviations fuzz format clients benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
@@ -29,6 +29,10 @@ check: $(VENV)/.installed-dev test crash
 # Every deviation of the catalogue before the suite: some minutes, so that it runs by night.
 deviations: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.deviations.kill -j 4
+
+# More than a million hostile inputs: some minutes, so that it runs by night, too.
+fuzz: $(VENV)/.installed-fuzz
+	$(BIN)/python -m tests.fuzz.nightly
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
@@ -52,6 +56,10 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python $(PIP) -e '.[dev,fast]'
 	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-fuzz: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(PIP) -e '.[dev,fast,fuzz]'
+	touch $@ $(VENV)/.installed $(VENV)/.installed-dev
 
 # Foreign clients have bounds of their own on shared libraries, so they get an environment of their own.
 $(CLIENTS)/.installed: tests/clients/requirements.txt

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import IO
 
 import pytest
 from cryptography import x509
@@ -38,6 +39,15 @@ class RunningServer:
     url: str
     process: subprocess.Popen[str]
     token: str = TOKEN
+    log: IO[str] | None = None
+
+    def logged(self) -> str:
+        """Return what the process has written to standard error so far."""
+        if self.log is None:
+            return ""
+        # Reading at a place of its own leaves the place alone where the process writes.
+        file = self.log.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode()
 
 
 @contextmanager
@@ -59,7 +69,7 @@ def running(command: list[str], *options: str) -> Iterator[RunningServer]:
             if not line.startswith(READY):
                 log.seek(0)
                 pytest.fail(f"{command} did not start: {line!r} {log.read()[-2000:]}")
-            yield RunningServer(line.removeprefix(READY).strip(), process)
+            yield RunningServer(line.removeprefix(READY).strip(), process, log=log)
         finally:
             process.terminate()
             try:

@@ -195,9 +195,9 @@ class Operator:
         )
         self._count = 0
 
-    def agent(self, **members: Any) -> Agent:
-        """Register an agent."""
-        keys = SigningKeyPair.from_seed(os.urandom(32))
+    def agent(self, keys: SigningKeyPair | None = None, **members: Any) -> Agent:
+        """Register an agent, with keys of its own unless given."""
+        keys = keys or SigningKeyPair.from_seed(os.urandom(32))
         public_key = base64.b64encode(keys.public_key).decode()
         made = self._ask("create_agent", {"public_key": public_key, **members})
         return Agent(made["agent_id"], made["api_key"], made["session_token"], keys)
