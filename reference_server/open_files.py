@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
+from reference_server.structured_log import log_event
+
 _log = logging.getLogger("reference_server.open_files")
 
 
@@ -18,4 +20,4 @@ def allow_as_many_as_possible() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (ValueError, OSError) as exc:
-        _log.info("the limit of open files stays at %s: %s", soft, exc)
+        log_event(_log, logging.INFO, "open_files_limit_stays", limit=soft, reason=str(exc))

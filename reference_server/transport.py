@@ -14,7 +14,6 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from websockets.frames import CloseCode
 from websockets.http11 import Request
 from websockets.protocol import State
 
@@ -205,20 +204,13 @@ class WebSocketTransport(asyncio.Protocol):
     def _answer(self) -> None:
         requests = [event for event in self._wire.events_received() if isinstance(event, Request)]
         if not requests:
-            self._refuse_garbage()
+            self._wire.refuse_garbage(refusal(Refuse(400)))
             return
         decision = self._on_request(requests[0])
         if isinstance(decision, Accept):
             self._open(decision)
         else:
             self._wire.send_response(refusal(decision) if isinstance(decision, Refuse) else decision)
-
-    def _refuse_garbage(self) -> None:
-        if not self._wire.eof_sent:
-            self._wire.fail(CloseCode.PROTOCOL_ERROR)
-        # Where the library has no answer of its own, Phoenix' servers still have one.
-        if not any(self._wire.writes):
-            self._wire.writes.insert(0, refusal(Refuse(400)).serialize())
 
     def _open(self, accept: Accept) -> None:
         self._wire.send_response(switching(accept.key))

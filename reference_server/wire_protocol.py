@@ -139,6 +139,13 @@ class WireProtocol(ServerProtocol):
         self._leave_lane()
         super().receive_eof()
 
+    def refuse_garbage(self, response: Response) -> None:
+        """End the connection over what is no request, with a response where the library has none of its own."""
+        if not self.eof_sent:
+            self.fail(CloseCode.PROTOCOL_ERROR)
+        if not any(self.writes):
+            self.writes.insert(0, response.serialize())
+
     def recv_frame(self, frame: WireFrame) -> None:
         """Take one frame; a message is handed over with its last one."""
         if self._is_over_budget():

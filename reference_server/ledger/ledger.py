@@ -14,6 +14,7 @@ from reference_server.ledger.opening import Durability
 from reference_server.ledger.rows import Rows, statements_of
 from reference_server.ledger.writer import Operation, Writer
 from reference_server.records import Agent, Change, Entry, Happening, Message, Resource
+from reference_server.structured_log import log_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,7 +81,9 @@ class Ledger:
         )
         self._writer.start()
         store.journal = self
-        _log.info("ledger %s: %d records, durability %s", path, count, self._durability)
+        log_event(
+            _log, logging.INFO, "ledger_opened", path=path, records=count, durability=str(self._durability)
+        )
 
     def append(self, changes: Sequence[Change]) -> None:
         """Take the changes of one transaction; it is kept when `commits` says so.
@@ -112,11 +115,9 @@ class Ledger:
 
     def _end(self, fault: Exception | None) -> None:
         if fault is not None:
-            _log.critical(
-                "the ledger in %s cannot be written any more (%s): all that was confirmed is in it, the rest is lost",
-                self._directory,
-                _reason(fault),
-            )
+            text = "it cannot be written any more: all that was confirmed is in it, the rest is lost"
+            path, reason = self._directory, _reason(fault)
+            log_event(_log, logging.CRITICAL, "ledger_failed", path=path, reason=reason, text=text)
             self.failed.set_result(None)
         self._ended.set_result(None)
 

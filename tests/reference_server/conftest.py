@@ -114,9 +114,13 @@ class World:
 
     def __post_init__(self) -> None:
         self.watch = Watch()
+        self.open(MemoryStore(self.watch))
+
+    def open(self, store: MemoryStore) -> None:
+        """Begin anew with what a store has."""
         self.application = Application(
             self.api,
-            store=MemoryStore(self.watch),
+            store=store,
             seed=self.seed,
             run=self.run,
             control_token="op",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import signal
 import socket
@@ -86,6 +87,11 @@ def refused(*options: str) -> str:
     return line
 
 
+def events(log: str, name: str) -> list[dict[str, Any]]:
+    """Return the lines of a log that are about one kind of event."""
+    return [line for line in map(json.loads, log.splitlines()) if line["event"] == name]
+
+
 async def create_agents(url: str, *names: str, status: str = "online") -> list[Any]:
     """Register agents and return what was confirmed."""
     operator = await Client.open(f"{url}/control/websocket", token=TOKEN)
@@ -128,7 +134,9 @@ def test_what_was_confirmed_is_there_at_the_next_start(
     asyncio.run(lets_in(second.url, agent))
     code, _, err = second.end(signal.SIGTERM)
     assert code == 0
-    assert f"ledger {tmp_path / 'data' / NAME}: 1 records, durability normal" in err
+    [opened] = events(err, "ledger_opened")
+    shown = {name: opened[name] for name in ("path", "records", "durability")}
+    assert shown == {"path": str(tmp_path / "data" / NAME), "records": 1, "durability": "normal"}
 
 
 def test_a_seeded_server_makes_other_ids_after_a_restart(serving: Start, tmp_path: Path) -> None:
@@ -166,8 +174,9 @@ def test_a_ledger_that_cannot_be_written_ends_the_server(serving: Start, tmp_pat
         asyncio.run(raise_when_gone(fill))
     code, out, err = server.end()
     assert (code, out) == (1, "")
-    [line] = err.splitlines()
-    assert f"the ledger in {data} cannot be written any more" in line
+    [line] = map(json.loads, err.splitlines())
+    assert (line["event"], line["path"]) == ("ledger_failed", str(data))
+    assert "cannot be written any more" in line["text"]
     store = loaded(data)
     assert confirmed
     for agent in confirmed:
@@ -194,7 +203,7 @@ def test_a_broken_rule_of_the_file_ends_the_server(serving: Start, tmp_path: Pat
     confirmed = asyncio.run(create_agents(server.url, "good", "fine", "bad", "late"))
     code, _, err = server.end()
     assert code == 1
-    assert "(never)" in err
+    assert [line["reason"] for line in events(err, "ledger_failed")] == ["never"]
     assert [agent["agent_id"] for agent in confirmed] == ["good", "fine"][: len(confirmed)]
     assert [loaded(data).agent(name) is not None for name in ("good", "fine", "bad", "late")] == [
         True,

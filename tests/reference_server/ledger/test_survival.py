@@ -26,7 +26,7 @@ class Before:
     """A marketplace over a ledger, until its server ends."""
 
     def __init__(self, world: Any, store: MemoryStore) -> None:
-        world.application.store = store
+        world.open(store)
         self.world = world
         self.task()
         self.negotiation()
@@ -104,7 +104,7 @@ def before(make_world: Any, tmp_path: Path) -> Before:
 def again(before: Before, tmp_path: Path) -> Callable[[str, str], Any]:
     """Return a function that joins a topic in the role of a party, over what the next server knows."""
     world = before.world
-    world.application.store = loaded(tmp_path)
+    world.open(loaded(tmp_path))
     return lambda topic, role: world.join(world.parties[topic][role], topic)
 
 
@@ -224,7 +224,7 @@ def test_the_deepest_value_that_is_taken_is_read_again(make_world: Any, tmp_path
 
     def use(store: MemoryStore, _ledger: Ledger) -> None:
         world = make_world()
-        world.application.store = store
+        world.open(store)
         for depth in (*range(100, 1000, 30), 2000):
             a, _ = world.payment()
             client, _ = world.task()
@@ -252,7 +252,7 @@ def test_another_memory_is_one_small_replacement(before: Before, tmp_path: Path)
         rows = ForgetfulRows
 
     world = before.world
-    world.application.store = loaded(tmp_path, ForgetfulLedger)
+    world.open(loaded(tmp_path, ForgetfulLedger))
     [party] = [world.parties[before.channel][role] for role in "a"]
     seat = world.join(party, before.channel)
     # What was pending is pending still, and stands above it.
