@@ -34,7 +34,8 @@ RUNS = {
     "connection": 20_000,
 }
 EXAMPLES = {"bytes": 1000, "messages": 3000, "frames": 3000, "conversations": 3000}
-SOCKET_INPUTS = 120_000
+SOCKET_INPUTS, LEDGER_INPUTS = 100_000, 30_000
+"""To a server that keeps everything in memory, and to one that keeps it on disk."""
 NEEDED = 1_000_000
 _GROWTH_MB = 150
 _DONE = re.compile(r"Done (\d+) (?:runs )?in")
@@ -54,7 +55,7 @@ class Ended:
     def __str__(self) -> str:
         """Return one line of the table, and what went wrong below it."""
         verdict = "no harm" if self.fault is None else "HARM"
-        line = f"{self.name:<32}{self.how:<12}{self.inputs:>10,}{self.duration_s:>9.1f} s  {verdict}"
+        line = f"{self.name:<38}{self.how:<12}{self.inputs:>10,}{self.duration_s:>9.1f} s  {verdict}"
         return line if self.fault is None else f"{line}\n{self.fault}"
 
 
@@ -87,7 +88,10 @@ def _all(scale: float, seed: int, jobs: int) -> Iterator[Ended]:
         yield _timed(
             f"made-up {name}", "hypothesis", lambda name=name, n=examples: _made_up(name, _scaled(n, scale))
         )
-    yield from _over_sockets(_scaled(SOCKET_INPUTS, scale), seed)
+    yield from _over_sockets("memory", _scaled(SOCKET_INPUTS, scale), seed)
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = _scaled(LEDGER_INPUTS, scale)
+        yield from _over_sockets("ledger", inputs, seed + 1, "--data", f"{folder}/data")
 
 
 def _scaled(number: int, scale: float) -> int:
@@ -142,22 +146,22 @@ def _made_up(name: str, examples: int) -> tuple[int, str | None]:
         return 0, f"{exc!r}\n{notes}"
 
 
-def _over_sockets(inputs: int, seed: int) -> Iterator[Ended]:
+def _over_sockets(store: str, inputs: int, seed: int, *options: str) -> Iterator[Ended]:
     start_s = time.monotonic()
-    with running(["-m", "wireproof", "serve"], *UNLIMITED) as server:
+    with running(["-m", "wireproof", "serve"], *UNLIMITED, *options) as server:
         fuzzer = Fuzzer(server, seed)
         report = fuzzer.run(inputs)
         faults = fuzzer.faults()
     duration_s = time.monotonic() - start_s
     for kind, number in report.inputs.items():
         share_s = duration_s * number / max(1, report.total)
-        yield Ended(kind, "sockets", number, share_s, None)
+        yield Ended(f"{kind}, {store}", "sockets", number, share_s, None)
     mib = (report.warm_bytes / 2**20, report.end_bytes / 2**20)
     print(
         f"beside them {report.relays:,} relays, server {mib[0]:.1f} MiB when warm, {mib[1]:.1f} MiB at the end"
     )
     if faults:
-        yield Ended("server", "sockets", 0, 0, "\n".join(faults))
+        yield Ended(f"server, {store}", "sockets", 0, 0, "\n".join(faults))
 
 
 if __name__ == "__main__":

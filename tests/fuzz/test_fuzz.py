@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,9 +46,11 @@ def test_harm_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         targets._world.cache_clear()
 
 
-def test_inputs_over_sockets_harm_nobody() -> None:
+@pytest.mark.parametrize("store", ["memory", "ledger"])
+def test_inputs_over_sockets_harm_nobody(store: str, tmp_path: Path) -> None:
     """Both parties of conversations, altered frames and requests; another client is served all the while."""
-    with running(["-m", "wireproof", "serve"], *UNLIMITED) as server:
+    options = ("--data", str(tmp_path / "data")) if store == "ledger" else ()
+    with running(["-m", "wireproof", "serve"], *UNLIMITED, *options) as server:
         fuzzer = Fuzzer(server, 3)
-        assert fuzzer.run(1500).total >= 1500
+        assert fuzzer.run(1000).total >= 1000
         assert fuzzer.faults() == []
