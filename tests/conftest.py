@@ -26,6 +26,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from cryptography.x509.oid import NameOID
+from hypothesis import settings
+
+# That the machine is busy is no reason to fail.
+settings.register_profile("wireproof", deadline=None)
+settings.load_profile("wireproof")
 
 TOKEN = "operator-token-of-the-tests"
 READY = "wireproof serve: listening on "

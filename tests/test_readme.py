@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 Wireproof = Callable[..., subprocess.CompletedProcess[str]]
@@ -41,6 +43,14 @@ def unchanging(line: str) -> str:
     return re.sub(r"^Run folder: .*", "Run folder: FOLDER", line).rstrip()
 
 
+def shown_servers() -> list[str]:
+    """Return every `wireproof serve` of the README that runs until it is told to end, without comments."""
+    lines = [
+        line.partition("  #")[0].strip() for block in SHELL.findall(README) for line in block.splitlines()
+    ]
+    return [line for line in lines if line.startswith("wireproof serve ")]
+
+
 def test_the_readme_shows_commands() -> None:
     """There is something to test."""
     assert {"make demo", "make test", "wireproof check --seed 7"} <= set(shown_commands())
@@ -53,6 +63,28 @@ def test_a_shown_command_works(command: str, wireproof: Wireproof) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     if "--json" in command:
         assert json.loads(done.stdout)["counts"]["fail"] == 0
+
+
+@pytest.mark.parametrize("command", shown_servers())
+def test_a_shown_server_starts_and_ends(command: str, certificates: Any, tmp_path: Path) -> None:
+    """It listens, ends with 0 when it is told to, and says nothing but its log."""
+    for name, path in (("cert.pem", certificates.cert), ("key.pem", certificates.key)):
+        (tmp_path / name).write_bytes(path.read_bytes())
+    process = subprocess.Popen(
+        [sys.executable, "-m", *shlex.split(command), "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    process.terminate()
+    _, log = process.communicate(timeout=30)
+    assert line.startswith("wireproof serve: listening on ws"), log
+    assert process.returncode == 0
+    assert all(json.loads(entry)["level"] == "warning" for entry in log.splitlines())
 
 
 def test_the_transcript_is_what_the_command_prints(wireproof: Wireproof) -> None:
