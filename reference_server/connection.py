@@ -83,6 +83,7 @@ class Connection:
         self._version = backend.version
         self._api = backend.api
         self._limits = backend.limits
+        self._harmless_bytes = backend.limits.harmless_bytes
         self._counts = backend.counts
         self._close = close
         self._memberships: dict[str, _Membership] = {}
@@ -114,6 +115,8 @@ class Connection:
             self._on_topic(message)
 
     def _decoded(self, frame: Frame) -> Message:
+        if len(frame.data) <= self._harmless_bytes:
+            return self.serializer.decode_client(frame)
         is_json = frame.is_text or isinstance(self.serializer, V1)
         limits = self._limits
         excess = json_limits.excess(frame.data, limits.json_depth, limits.number_digits) if is_json else None

@@ -51,6 +51,11 @@ class Limits:
     pending_proposals: int = _SHIPPED["pending_proposals"]
     transfers: int = _SHIPPED["transfers"]
 
+    @property
+    def harmless_bytes(self) -> int:
+        """The length up to which no message can break a limit on what is in it: nesting takes two bytes a level."""
+        return min(2 * self.json_depth, self.number_digits, self.field_bytes)
+
     @classmethod
     def of(cls, api: Api) -> Limits:
         """Return what the documents say, and the shipped figures where they say nothing.

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from reference_server.limits import BadLimit, Limits
+from specs import json_limits
 from specs.canonical import canonical_bytes
 from specs.loader import DOCUMENTS, load, shipped_limits
 from tests.conftest import RunningServer, running
@@ -345,6 +346,25 @@ def test_json_beyond_a_limit_is_as_json_that_cannot_be_decoded(
     client.send(frame(TEXT, refused.encode()))
     assert client.end() == 1011
     assert {BY_NAME[name].close_code for name in ("json_depth", "number_digits", "field_bytes")} == {1011}
+
+
+@pytest.mark.parametrize(
+    ("values", "length"),
+    [
+        ({"json_depth": 5, "number_digits": 50, "field_bytes": 50}, 10),
+        ({"json_depth": 50, "number_digits": 9, "field_bytes": 50}, 9),
+        ({"json_depth": 50, "number_digits": 50, "field_bytes": 8}, 8),
+    ],
+)
+def test_a_message_is_looked_at_as_soon_as_it_may_break_a_limit(
+    values: dict[str, float], length: int
+) -> None:
+    """No text of the harmless length exceeds a limit; one byte more and one may."""
+    limits = Limits().with_values(values)
+    assert limits.harmless_bytes == length
+    deepest = b"[" * (length // 2) + b"]" * (length // 2)
+    assert json_limits.excess(deepest, limits.json_depth, limits.number_digits) is None
+    assert json_limits.excess(b"1" * length, limits.json_depth, limits.number_digits) is None
 
 
 def test_a_binary_payload_is_no_json(operator: Operator) -> None:
