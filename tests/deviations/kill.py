@@ -18,7 +18,7 @@ from conformance.catalogue import all_cases
 from reference_server.deviations.catalogue import UnknownDeviation, catalogue, select
 from specs.loader import load
 from tests.deviations.forking import trials
-from tests.deviations.trial import Fate, Suite, Trial
+from tests.deviations.trial import Fate, Reach, Suite, Trial
 
 USAGE_EXIT_CODE = 2
 
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         return USAGE_EXIT_CODE
     if options.sample is not None:
         chosen = random.Random(options.seed).sample(chosen, min(options.sample, len(chosen)))  # noqa: S311
-    suite = Suite(api, tuple(all_cases(api)), options.seed, options.reply_s, options.thorough)
+    suite = Suite(api, tuple(all_cases(api)), options.seed, options.reply_s, options.reach)
     ended = []
     for trial in trials(suite, chosen, jobs=options.jobs, time_limit_s=options.time_limit_s):
         ended.append(trial)
@@ -50,7 +50,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-j", "--jobs", type=int, default=2, help="how many at a time")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("-v", "--verbose", action="store_true", help="show those that are killed, too")
-    parser.add_argument("--thorough", action="store_true", help="run every covering case, also after a kill")
+    parser.add_argument(
+        "--reach",
+        type=Reach,
+        choices=list(Reach),
+        default=Reach.KILL,
+        help="cases to run: until the kill, all covering ones, or the whole suite, to see what else is broken",
+    )
     parser.add_argument("--sample", type=int, metavar="N", help="only so many, chosen by the seed")
     parser.add_argument("--seed", type=int, default=1, help="of keys, ids and the sample")
     parser.add_argument("--reply-s", type=float, default=1.0, help="how long to wait for an answer")

@@ -12,7 +12,6 @@ import pytest
 
 from conformance.catalogue import all_cases
 from reference_server.assembly import Assembly
-from reference_server.deviations import catalogue as catalogue_module
 from reference_server.deviations.catalogue import UnknownDeviation, catalogue, install, select
 from reference_server.deviations.deviation import WRITTEN, Deviation, deviation
 from reference_server.deviations.generated import generated
@@ -80,7 +79,7 @@ def test_no_name_is_given_twice(api: Api, every: Mapping[str, Deviation], monkey
     with pytest.raises(ValueError, match="is there already"):
         deviation("task/sender-role", shows="Nothing.")(next(iter(WRITTEN.values())).install)
     twice = Deviation(names[0], ("task/sender-role",), "Nothing.", lambda _server: None)
-    monkeypatch.setitem(catalogue_module.WRITTEN, "twice", twice)
+    monkeypatch.setitem(WRITTEN, "twice", twice)
     with pytest.raises(ValueError, match=f"two deviations are called {names[0]}"):
         catalogue(api)
 
@@ -96,7 +95,11 @@ def pieces_of(server: Assembly) -> dict[str, Any]:
     """Return the pieces of an assembly in a form in which a replaced one differs."""
     found = {each.name: getattr(server, each.name) for each in fields(server)}
     effects = server.effects
-    maps = {"events": effects.events, "joins": effects.joins, "creations": effects.creations}
+    maps: dict[str, Mapping[Any, Any]] = {
+        "events": effects.events,
+        "joins": effects.joins,
+        "creations": effects.creations,
+    }
     found["effects"] = {(kind, name): one for kind, entries in maps.items() for name, one in entries.items()}
     return {**found, "serializers": dict(server.serializers)}
 

@@ -13,7 +13,8 @@ from enum import StrEnum
 
 from conformance.case import Case
 from conformance.endpoint import Endpoint, Profile, Provisioner, Timeouts
-from conformance.engine import admit, reach, run_cases
+from conformance.engine import admit, run_cases
+from conformance.engine import reach as reach_endpoint
 from conformance.faults import CannotTest
 from conformance.fixtures.lab import Bench
 from conformance.fixtures.provision import ControlProvisioner
@@ -21,6 +22,17 @@ from conformance.verdicts import Judge
 from reference_server.deviations.deviation import Deviation
 from reports.record import CaseResult, Verdict
 from specs.model import Api
+
+
+class Reach(StrEnum):
+    """Which cases are run against a deviation."""
+
+    KILL = "kill"
+    """The covering ones up to that which kills it."""
+    COVERING = "covering"
+    """All covering ones."""
+    SUITE = "suite"
+    """All covering ones, then all others: what else it breaks."""
 
 
 class Fate(StrEnum):
@@ -60,8 +72,7 @@ class Suite:
     cases: tuple[Case, ...]
     seed: int = 1
     reply_s: float = 1.0
-    is_thorough: bool = False
-    """Whether the cases after the one that kills are run, too."""
+    reach: Reach = Reach.KILL
 
     def covering(self, deviation: Deviation) -> list[Case]:
         """Return the cases of the requirement that a deviation is about, those most like it first."""
@@ -75,6 +86,8 @@ class Suite:
         cases = self.covering(deviation)
         if not cases:
             return Trial(deviation.name, requirement, Fate.NOT_TESTED, observed="no case covers it")
+        if self.reach is Reach.SUITE:
+            cases += [case for case in self.cases if requirement not in case.requirements]
         endpoint = Endpoint(
             url=url,
             profile=Profile(timeouts=Timeouts(reply_s=self.reply_s)),
@@ -87,7 +100,7 @@ class Suite:
         return _trial(deviation.name, requirement, results)
 
     def _run(self, endpoint: Endpoint, cases: Iterable[Case], requirement: str) -> list[CaseResult]:
-        reach(endpoint, self.api)
+        reach_endpoint(endpoint, self.api)
         provisioner = ControlProvisioner(endpoint, self.api)
         provisioner.open()
         try:
@@ -96,7 +109,7 @@ class Suite:
             results = []
             for result in run_cases(bench, Judge(self.api, endpoint.profile, is_strict=True), cases):
                 results.append(result)
-                if not self.is_thorough and requirement in _reported(result):
+                if self.reach is Reach.KILL and requirement in _reported(result):
                     break
             return results
         finally:
