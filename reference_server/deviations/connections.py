@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reference_server.assembly import Assembly
     from specs.message import Frame
 
-DELAY_S = 0.05
+DELAY_S = 0.15
 """How long something is put off that should have been done at once: longer than what a client sends in one go."""
 
 

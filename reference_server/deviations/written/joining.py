@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_server.deviations.connections import around_connection, frames_of, later, send_all
 from reference_server.deviations.deviation import deviation
-from reference_server.deviations.replacing import around_version
+from reference_server.deviations.replacing import around, around_version
 from reference_server.versions import CRASH_CLOSE_CODE
 from specs.message import PHX_CLOSE, PHX_ERROR, PHX_JOIN, Message
 
@@ -162,31 +162,46 @@ def answers_join_behind_pushes(server: Assembly) -> None:
     around_connection(server, "_join", join)
 
 
-def _hold_joins(server: Assembly, release: str) -> None:
-    """Put off what a join sends to its client, until the client calls for `release` or a while has passed."""
+@deviation(
+    "joining/reply-before-pushes",
+    shows="What was relayed last on a topic comes before the reply to its join.",
+)
+def repeats_last_relay_before_join_reply(server: Assembly) -> None:
+    """Bring who joins up to date before the join is answered."""
+    last: dict[str, Message] = {}
+
+    def broadcast(honest: Any, self: Any, sent: Any) -> None:
+        honest(self, sent)
+        if sent.exclude is not None:
+            last[sent.topic] = Message(None, None, sent.topic, sent.event, sent.payload)
 
     def join(honest: Any, self: Any, message: Any) -> None:
-        self.held = frames_of(self, lambda: honest(self, message))
-        later(send_all, self, self.held)
+        if message.topic in self._memberships:
+            honest(self, message)
+            return
+        frames = frames_of(self, lambda: honest(self, message))
+        if message.topic in self._memberships and message.topic in last:
+            self._write(last[message.topic])
+        send_all(self, frames)
 
-    def send_first(honest: Any, self: Any, message: Any) -> None:
-        send_all(self, self.__dict__.get("held", []))
-        honest(self, message)
-
+    server.broker = around(server.broker, "broadcast", broadcast)
     around_connection(server, "_join", join)
-    around_connection(server, release, send_first)
-
-
-@deviation("joining/reply-before-pushes", shows="Broadcasts of others overtake the reply to a join.")
-def lets_broadcasts_overtake_join_reply(server: Assembly) -> None:
-    """Subscribe a channel at once, and answer its join a while later or with the next request."""
-    _hold_joins(server, "receive")
 
 
 @deviation("joining/join-blocks-connection", shows="A heartbeat behind a join is answered before the join.")
 def answers_heartbeat_before_join(server: Assembly) -> None:
     """Answer a join a while later, or with the next request that is no heartbeat."""
-    _hold_joins(server, "_on_topic")
+
+    def join(honest: Any, self: Any, message: Any) -> None:
+        self.held = frames_of(self, lambda: honest(self, message))
+        later(send_all, self, self.held)
+
+    def on_topic(honest: Any, self: Any, message: Any) -> None:
+        send_all(self, self.__dict__.get("held", []))
+        honest(self, message)
+
+    around_connection(server, "_join", join)
+    around_connection(server, "_on_topic", on_topic)
 
 
 @deviation("joining/pipelined-push-after-join", shows='A push right behind its join gets "unmatched topic".')
@@ -291,45 +306,3 @@ def forgets_ref_of_join_without_join_ref(server: Assembly) -> None:
         server, "delivers", lambda honest, sent, stored: stored is None or honest.delivers(sent, stored)
     )
     around_connection(server, "_reply_of_channel", reply)
-
-
-@deviation(
-    "joining/channel-limit", shows="A join too many is refused without saying that there are too many."
-)
-def refuses_join_too_many_as_unauthorized(server: Assembly) -> None:
-    """Give another reason where the connection has too many channels."""
-
-    def reply(honest: Any, self: Any, message: Any, join_ref: Any, status: str, response: Any) -> None:
-        is_full = response == {"reason": "too many channels joined"}
-        honest(self, message, join_ref, status, UNAUTHORIZED if is_full else response)
-
-    around_connection(server, "_reply", reply)
-
-
-@deviation("joining/channel-limit", shows="A join too many ends the channel that was joined first.")
-def gives_up_oldest_channel_at_limit(server: Assembly) -> None:
-    """Make room for one more channel instead of refusing it."""
-    limit = server.settings.version.channel_limit or 0
-
-    def join(honest: Any, self: Any, message: Any) -> None:
-        if limit and len(self._memberships) >= limit and message.topic not in self._memberships:
-            self._end(next(iter(self._memberships.values())))
-        honest(self, message)
-
-    around_connection(server, "_join", join)
-
-
-@deviation(
-    "joining/rejoin-at-limit", shows="A second join of a topic is refused where the connection is full."
-)
-def refuses_rejoin_at_limit(server: Assembly) -> None:
-    """Count the channels before the old one is gone."""
-    limit = server.settings.version.channel_limit or 0
-
-    def join(honest: Any, self: Any, message: Any) -> None:
-        if limit and len(self._memberships) >= limit:
-            self._reply(message, message.join_ref, "error", {"reason": "too many channels joined"})
-        else:
-            honest(self, message)
-
-    around_connection(server, "_join", join)

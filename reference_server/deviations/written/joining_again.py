@@ -1,4 +1,4 @@
-"""Joining again: the second join replaces the first, which is closed under its own join_ref, once and in its place."""
+"""Joining again: the second replaces the first, which is closed under its own join_ref; and joining too many topics."""
 
 from __future__ import annotations
 
@@ -167,3 +167,45 @@ def answers_last_of_pipelined_joins(server: Assembly) -> None:
 
     around_connection(server, "_join", join)
     around_connection(server, "_on_topic", on_topic)
+
+
+@deviation(
+    "joining/channel-limit", shows="A join too many is refused without saying that there are too many."
+)
+def refuses_join_too_many_as_unauthorized(server: Assembly) -> None:
+    """Give another reason where the connection has too many channels."""
+
+    def reply(honest: Any, self: Any, message: Any, join_ref: Any, status: str, response: Any) -> None:
+        is_full = response == {"reason": "too many channels joined"}
+        honest(self, message, join_ref, status, {"reason": "unauthorized"} if is_full else response)
+
+    around_connection(server, "_reply", reply)
+
+
+@deviation("joining/channel-limit", shows="A join too many ends the channel that was joined first.")
+def gives_up_oldest_channel_at_limit(server: Assembly) -> None:
+    """Make room for one more channel instead of refusing it."""
+    limit = server.settings.version.channel_limit or 0
+
+    def join(honest: Any, self: Any, message: Any) -> None:
+        if limit and len(self._memberships) >= limit and message.topic not in self._memberships:
+            self._end(next(iter(self._memberships.values())))
+        honest(self, message)
+
+    around_connection(server, "_join", join)
+
+
+@deviation(
+    "joining/rejoin-at-limit", shows="A second join of a topic is refused where the connection is full."
+)
+def refuses_rejoin_at_limit(server: Assembly) -> None:
+    """Count the channels before the old one is gone."""
+    limit = server.settings.version.channel_limit or 0
+
+    def join(honest: Any, self: Any, message: Any) -> None:
+        if limit and len(self._memberships) >= limit:
+            self._reply(message, message.join_ref, "error", {"reason": "too many channels joined"})
+        else:
+            honest(self, message)
+
+    around_connection(server, "_join", join)
