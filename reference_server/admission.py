@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http
 import logging
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,10 +28,20 @@ class Arrival(Protocol):
 
 
 class Admission:
-    """Counts what is open."""
+    """Counts what is open.
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    Args:
+        limits: How much may be; the shipped figures when None.
+        room: How many sockets the process can have open; None for any number.
+
+    """
+
+    def __init__(self, limits: Limits | None = None, room: int | None = None) -> None:
         self._limits = limits or Limits()
+        self._most_sockets = sys.maxsize if room is None else room
+        # Some are kept for those who are to be told that there are too many.
+        self._most_connections = min(self._limits.connections, self._most_sockets * 7 // 8)
+        self._socket_count = 0
         self._arrivals: dict[Arrival, None] = {}
         self._open: Counter[tuple[str, str]] = Counter()
         self.connection_count = 0
@@ -39,7 +50,8 @@ class Admission:
     def arrive(self, arrival: Arrival) -> None:
         """Let a connection begin its handshake; where too many do, the one that has waited longest makes room."""
         self._arrivals[arrival] = None
-        if len(self._arrivals) > self._limits.handshakes:
+        self._socket_count += 1
+        if len(self._arrivals) > self._limits.handshakes or self._socket_count > self._most_sockets:
             oldest = next(iter(self._arrivals))
             del self._arrivals[oldest]
             log_event(_log, logging.INFO, "oldest_handshake_dropped")
@@ -49,11 +61,16 @@ class Admission:
         """Take note that the handshake is over, however it ended; harmless when repeated."""
         self._arrivals.pop(arrival, None)
 
+    def gone(self, arrival: Arrival) -> None:
+        """Take note that TCP has ended; once for each that has arrived."""
+        self.decided(arrival)
+        self._socket_count -= 1
+
     def refusal(self, identity: Identity) -> Refuse | None:
         """Return how one more connection is refused; None where it is let in."""
         if self._open[_credential(identity)] >= self._limits.connections_per_credential:
             return Refuse(http.HTTPStatus.TOO_MANY_REQUESTS, retry_after_s=RETRY_AFTER_S)
-        if self.connection_count >= self._limits.connections:
+        if self.connection_count >= self._most_connections:
             return Refuse(http.HTTPStatus.SERVICE_UNAVAILABLE, retry_after_s=RETRY_AFTER_S)
         return None
 

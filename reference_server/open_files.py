@@ -7,6 +7,9 @@ import sys
 
 from reference_server.structured_log import log_event
 
+#: For the data, the log, and whatever a library opens.
+_SPARE_FILES = 64
+
 _log = logging.getLogger("reference_server.open_files")
 
 
@@ -21,3 +24,22 @@ def allow_as_many_as_possible() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (ValueError, OSError) as exc:
         log_event(_log, logging.INFO, "open_files_limit_stays", limit=soft, reason=str(exc))
+
+
+def room_for_sockets(backlog: int) -> int | None:
+    """Return how many sockets may be open with files to spare; None where the system sets no limit.
+
+    Whoever waits to be accepted may come all at once, before any of them can be looked at.
+
+    Args:
+        backlog: How many may wait to be accepted.
+
+    """
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return None
+    return max(files - backlog - _SPARE_FILES, files // 2)

@@ -15,6 +15,7 @@ from reference_server.connection import Backend, Connection
 from reference_server.counts import Counts
 from reference_server.handshake import Accept, OnRequest, Policy, Refuse, decide
 from reference_server.limits import Limits
+from reference_server.open_files import room_for_sockets
 from reference_server.redaction import credential_names, shown_method, shown_target
 from reference_server.structured_log import log_event
 from reference_server.transport import WebSocketTransport
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from reference_server.monitoring import Monitoring
     from reference_server.outcome import Application
     from specs.model import Api
+
+_BACKLOG = 1024
 
 _log = logging.getLogger("reference_server.server")
 
@@ -159,7 +162,7 @@ async def serve(
     settings = settings or Settings()
     pieces = pieces or Pieces()
     limits = settings.limits or Limits.of(api)
-    admission = Admission(limits)
+    admission = Admission(limits, room_for_sockets(_BACKLOG))
     backend = Backend(
         api,
         application,
@@ -184,7 +187,7 @@ async def serve(
 
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(
-        make_transport, settings.host, settings.port, backlog=1024, **_tls_options(settings.tls, limits)
+        make_transport, settings.host, settings.port, backlog=_BACKLOG, **_tls_options(settings.tls, limits)
     )
     return Server(listener, live, settings, monitoring, pieces.keeper)
 

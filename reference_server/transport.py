@@ -131,7 +131,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._cancel_timer()
         self._ended(None)
         self._note_waiting(0)
-        self._backend.admission.decided(self)
+        self._backend.admission.gone(self)
         if self._admitted is not None:
             self._backend.admission.leave(self._admitted)
         if not self.gone.done():
