@@ -97,7 +97,9 @@ class Canary:
     def _sing(self) -> None:
         try:
             while not self._is_over.wait(_PAUSE_S):
+                # Both beat, or the one that only listens would be closed for its silence.
                 assert self._sings.is_alive(), "a heartbeat is refused"
+                assert self._hears.is_alive(), "a heartbeat is refused"
                 payload = {"percent": 1, "message": f"song {self.relays}"}
                 answer = self._sings.ask("1", "s", self._topic, "progress", payload)
                 assert answer["status"] == "ok", answer
