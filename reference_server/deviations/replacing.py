@@ -68,12 +68,13 @@ def around_reading(server: Assembly, family: str, event: str, method: str, wrapp
     """Replace what the effect of an event reads from the store: `wrapper(honest, ctx, *args)`, with the store's method as honest."""
 
     def effect(honest: Any, ctx: Any) -> Any:
-        store = ctx.store
-        ctx.store = _OtherStore(store, method, lambda *args: wrapper(getattr(store, method), ctx, *args))
+        surroundings, store = ctx.surroundings, ctx.store
+        other: Any = _OtherStore(store, method, lambda *args: wrapper(getattr(store, method), ctx, *args))
+        ctx.surroundings = replace(surroundings, store=other)
         try:
             return honest(ctx)
         finally:
-            ctx.store = store
+            ctx.surroundings = surroundings
 
     around_effect(server, family, event, effect)
 
