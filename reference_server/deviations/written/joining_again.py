@@ -34,21 +34,6 @@ def refuses_second_join(server: Assembly) -> None:
 
 
 @deviation(
-    "joining/duplicate-join-replaces", shows="A second join is answered ok, and then neither is joined."
-)
-def ends_new_channel_with_old(server: Assembly) -> None:
-    """Let the end of the old channel take the new one along."""
-
-    def join(honest: Any, self: Any, message: Any) -> None:
-        is_second = message.topic in self._memberships
-        honest(self, message)
-        if is_second:
-            self._end(self._memberships.get(message.topic))
-
-    around_connection(server, "_join", join)
-
-
-@deviation(
     "joining/duplicate-join-replaces", shows="After a second join replies still carry the first join_ref."
 )
 def keeps_first_join_ref(server: Assembly) -> None:
