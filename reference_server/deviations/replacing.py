@@ -97,6 +97,12 @@ def around_store(server: Assembly, method: str, wrapper: Wrapper) -> None:
     server.store = build
 
 
+def around_rows(server: Assembly, method: str, wrapper: Wrapper) -> None:
+    """Replace a method by which the ledger's rows become records, when the server starts."""
+    rows = around(server.ledger.rows, method, wrapper)
+    server.ledger = type(server.ledger.__name__, (server.ledger,), {"rows": rows})
+
+
 def around_version(server: Assembly, name: str, wrapper: Wrapper) -> None:
     """Replace a method or property of the Phoenix version: `wrapper(honest_version, *args)`."""
     honest = server.settings.version

@@ -144,9 +144,11 @@ class PaymentChannel:
         done = {nonce for nonce, row in history.items() if row["status"] == "executed"}
         rows = file.rows("SELECT nonce FROM executions WHERE topic = ?", self.topic)
         hold({nonce for (nonce,) in rows} == done, f"{where}: executions and transfers differ")
-        [row] = file.rows(
-            "SELECT balance_a, balance_b, executed_nonce FROM resources WHERE topic = ?", self.topic
-        )
+        query = "SELECT balance_a, balance_b, executed_nonce FROM resources WHERE topic = ?"
+        row = next(iter(file.rows(query, self.topic)), None)
+        if row is None:
+            hold(False, f"{where}: the channel was confirmed and is lost")
+            return
         self.flow = {
             by: sum((Decimal(history[n]["amount"]) for n in done if history[n]["by"] == by), Decimal(0))
             for by in "ab"
@@ -200,6 +202,9 @@ class PaymentChannel:
                 self.market.hold(False, f"{self.topic}: {nonce} was taken again ({reason} expected)")
             except Refusal as refusal:
                 self.market.hold(str(refusal) == reason, f"{self.topic}: {nonce} replayed: {refusal}")
+            except Gone:
+                self.market.hold(False, f"{self.topic}: the server ended over the replayed nonce {nonce}")
+                raise
         for _, client in self.seats:
             self.hold_balances("after replays", (await client.join(self.topic))["channel"])
 

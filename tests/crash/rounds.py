@@ -10,6 +10,7 @@ from tests.crash.inboxes import Inbox, Newcomers
 from tests.crash.marketplace import File, Marketplace
 from tests.crash.negotiations import Negotiation
 from tests.crash.payments import PaymentChannel
+from tests.crash.phoenix import Gone
 from tests.crash.tasks import Task
 
 HONEST = ("-m", "wireproof", "serve")
@@ -51,10 +52,16 @@ async def run(
             market.hold(file.is_whole(), "SQLite finds the file damaged")
             for subject in subjects:
                 subject.check_file(file)
+            if market.findings:
+                break
             market.start()
             await market.join_control()
             await asyncio.gather(*(subject.connect() for subject in subjects))
-            await asyncio.gather(*(subject.check_wire() for subject in subjects))
+            checks = (subject.check_wire() for subject in subjects)
+            for fault in filter(None, await asyncio.gather(*checks, return_exceptions=True)):
+                if not isinstance(fault, Gone):
+                    raise fault
+                market.hold(False, "the server ended while it was checked")
             if market.findings:
                 break
     finally:
