@@ -9,6 +9,7 @@ from reference_server.structured_log import log_event
 
 #: For the data, the log, and whatever a library opens.
 _SPARE_FILES = 64
+_TURNS = 6
 
 _log = logging.getLogger("reference_server.open_files")
 
@@ -26,13 +27,12 @@ def allow_as_many_as_possible() -> None:
         log_event(_log, logging.INFO, "open_files_limit_stays", limit=soft, reason=str(exc))
 
 
-def room_for_sockets(backlog: int) -> int | None:
+def room_for_sockets(accepted_at_once: int) -> int | None:
     """Return how many sockets may be open with files to spare; None where the system sets no limit.
 
-    Whoever waits to be accepted may come all at once, before any of them can be looked at.
-
     Args:
-        backlog: How many may wait to be accepted.
+        accepted_at_once: How many are accepted in one turn of the event loop. It takes some turns until one that is too many
+            is known, and is gone.
 
     """
     if sys.platform == "win32":
@@ -42,4 +42,4 @@ def room_for_sockets(backlog: int) -> int | None:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return None
-    return max(files - backlog - _SPARE_FILES, files // 2)
+    return max(files - _TURNS * accepted_at_once - _SPARE_FILES, files // 2)

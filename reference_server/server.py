@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from reference_server.outcome import Application
     from specs.model import Api
 
+_ACCEPTED_AT_ONCE = 64
 _BACKLOG = 1024
 
 _log = logging.getLogger("reference_server.server")
@@ -162,7 +163,7 @@ async def serve(
     settings = settings or Settings()
     pieces = pieces or Pieces()
     limits = settings.limits or Limits.of(api)
-    admission = Admission(limits, room_for_sockets(_BACKLOG))
+    admission = Admission(limits, room_for_sockets(_ACCEPTED_AT_ONCE))
     backend = Backend(
         api,
         application,
@@ -187,8 +188,16 @@ async def serve(
 
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(
-        make_transport, settings.host, settings.port, backlog=_BACKLOG, **_tls_options(settings.tls, limits)
+        make_transport,
+        settings.host,
+        settings.port,
+        backlog=_ACCEPTED_AT_ONCE,
+        **_tls_options(settings.tls, limits),
     )
+    for listening in listener.sockets:
+        # For asyncio both are one number: how many it accepts at once, and how many may wait for that.
+        with listening.dup() as same:
+            same.listen(_BACKLOG)
     return Server(listener, live, settings, monitoring, pieces.keeper)
 
 

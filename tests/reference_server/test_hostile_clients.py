@@ -110,7 +110,7 @@ def growth_at_most(server: RunningServer, most_bytes: int) -> Iterator[None]:
 
 
 def send_until_blocked(client: Client, data: bytes, most_bytes: int) -> int:
-    """Send the same bytes again and again until the server takes no more; return how many it, and the kernels, took."""
+    """Send the same bytes again and again until the server takes no more, or ends TCP; return how many were taken."""
     client.socket.setblocking(False)
     sent_bytes, unchanged_since_s = 0, time.monotonic()
     while sent_bytes < most_bytes and time.monotonic() < unchanged_since_s + 1:
@@ -119,6 +119,8 @@ def send_until_blocked(client: Client, data: bytes, most_bytes: int) -> int:
             unchanged_since_s = time.monotonic()
         except BlockingIOError:
             time.sleep(0.01)
+        except ConnectionError:
+            break
     client.socket.settimeout(TIMEOUT_S)
     return sent_bytes
 

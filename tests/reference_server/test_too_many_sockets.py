@@ -14,8 +14,8 @@ from tests.reference_server.adversary import TIMEOUT_S, Client, Operator
 
 resource = pytest.importorskip("resource")
 
-FILES = 2600
-CONNECTIONS = 3200
+FILES = 1000
+CONNECTIONS = 1500
 PROGRAM = f"""
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, ({FILES}, {FILES}))
@@ -74,7 +74,7 @@ def test_connections_are_refused_while_they_can_still_be_answered(
         if statuses[-1] != b"101":
             break
     assert statuses[-1] == b"503"
-    assert len(statuses) > 1000
+    assert len(statuses) > FILES // 3
     assert server.logged() == ""
 
 
@@ -82,6 +82,6 @@ def test_room_is_left_for_files_and_for_those_who_wait_to_be_accepted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of few files a half, of many all but those; where the system has no limit, there is none."""
-    for files, room in ((100, 50), (2600, 2600 - 1024 - 64), (resource.RLIM_INFINITY, None)):
+    for files, room in ((100, 50), (2000, 2000 - 6 * 64 - 64), (resource.RLIM_INFINITY, None)):
         monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
-        assert room_for_sockets(backlog=1024) == room
+        assert room_for_sockets(accepted_at_once=64) == room
