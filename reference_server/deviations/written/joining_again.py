@@ -20,19 +20,6 @@ if TYPE_CHECKING:
     from reference_server.assembly import Assembly
 
 
-@deviation("joining/duplicate-join-replaces", shows="A second join of a joined topic is refused.")
-def refuses_second_join(server: Assembly) -> None:
-    """Keep the first channel and refuse the second."""
-
-    def join(honest: Any, self: Any, message: Any) -> None:
-        if message.topic in self._memberships:
-            self._reply(message, message.join_ref, "error", {"reason": "already joined"})
-        else:
-            honest(self, message)
-
-    around_connection(server, "_join", join)
-
-
 @deviation(
     "joining/duplicate-join-replaces", shows="After a second join replies still carry the first join_ref."
 )
