@@ -186,8 +186,14 @@ async def serve(
     def make_transport() -> WebSocketTransport:
         return pieces.transport(backend, on_request, limits, live)
 
-    loop = asyncio.get_running_loop()
-    listener = await loop.create_server(
+    listener = await _listen(make_transport, settings, limits)
+    return Server(listener, live, settings, monitoring, pieces.keeper)
+
+
+async def _listen(
+    make_transport: Callable[[], WebSocketTransport], settings: Settings, limits: Limits
+) -> asyncio.Server:
+    listener = await asyncio.get_running_loop().create_server(
         make_transport,
         settings.host,
         settings.port,
@@ -198,7 +204,7 @@ async def serve(
         # For asyncio both are one number: how many it accepts at once, and how many may wait for that.
         with listening.dup() as same:
             same.listen(_BACKLOG)
-    return Server(listener, live, settings, monitoring, pieces.keeper)
+    return listener
 
 
 def _reception(
