@@ -169,6 +169,11 @@ def _rules(documents: Documents) -> Iterator[FaultTuple]:
 
 
 def _missing_rules(file: str, document: Mapping[str, Any]) -> Iterator[FaultTuple]:
+    join, roles = document["join"], document["roles"]
+    is_open = any(roles.get(role, {}).get("from") == "any" for role in join["roles"])
+    named = {**document.get("rules", {}), **join.get("rules", {})}
+    for kind in sorted({"join", "reply", *(() if is_open else ("outsider",))} - set(named)):
+        yield (file, "/join/rules", f"no requirement is named for {kind!r}")
     for index, row in enumerate(document.get("events", ())):
         rules = {**document.get("rules", {}), **row.get("rules", {})}
         for kind in sorted(_rule_kinds(row) - set(rules)):

@@ -57,8 +57,9 @@ def install(server: Assembly, names: Iterable[str]) -> None:
         UnknownDeviation: If a name is in no catalogue; the message names the nearest ones.
 
     """
-    known = catalogue(server.api)
-    for name in names:
+    chosen = tuple(names)
+    known = catalogue(server.api) if chosen else {}
+    for name in chosen:
         if name not in known:
             raise UnknownDeviation(_unknown(name, known))
         known[name].install(server)

@@ -81,6 +81,13 @@ class Client:
             pass
         return int(struct.unpack("!H", frame[1])[0])
 
+    def is_cut_off(self) -> bool:
+        """Tell whether TCP has ended without the end of TLS, which some versions of the library take for one."""
+        try:
+            return self.is_at_end()
+        except (ssl.SSLError, ConnectionError):
+            return True
+
     def is_at_end(self) -> bool:
         return not self._buffer and self.socket.recv(1) == b""
 
@@ -142,8 +149,7 @@ def test_client_that_does_not_answer_the_close_is_dropped(start: Any) -> None:
     client = make().connected()
     client.socket.sendall(masked(1, b"{"))
     assert client.close_code() == 1011
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        client.is_at_end()
+    assert client.is_cut_off()
     assert make().connected()
     assert serving.server.connection_count == 1
 
@@ -204,8 +210,7 @@ def test_tls_handshake_that_does_not_come_ends_tcp(start: Any, said: bytes) -> N
 def test_request_that_does_not_come_behind_tls_ends_tcp(start: Any) -> None:
     """TLS alone is no handshake."""
     client = start(handshake_timeout_s=1.0)[1]()
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        client.is_at_end()
+    assert client.is_cut_off()
 
 
 def test_plain_http_does_no_harm(start: Any) -> None:
