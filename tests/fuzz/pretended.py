@@ -82,6 +82,11 @@ class World:
         self._age = 0
         self._build()
 
+    def close(self) -> None:
+        """Let go of the loop, and listen to the log no more."""
+        logging.getLogger("reference_server").removeHandler(self._log)
+        self._loop.close()
+
     @property
     def faults(self) -> list[str]:
         """What the server has complained about."""

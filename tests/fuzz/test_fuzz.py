@@ -43,6 +43,7 @@ def test_harm_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(AssertionError, match="crashed"):
             list(map(target, seeds()))
     finally:
+        targets._world().close()
         targets._world.cache_clear()
 
 
