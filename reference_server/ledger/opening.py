@@ -119,6 +119,8 @@ def open_to_write(path: Path, steps: Sequence[Step], runs: int, durability: Dura
     try:
         # Exclusive mode first: then the log needs no shared index, and no second server gets in.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        # A copy that was made by VACUUM INTO has no log, and what a crash leaves of its journal no reader can read.
+        connection.execute("PRAGMA journal_mode = WAL")
         # A savepoint's journal must not depend on the room in another directory.
         connection.execute("PRAGMA temp_store = MEMORY")
         # The run must never be forgotten: its number keeps its ids apart from those of other runs.

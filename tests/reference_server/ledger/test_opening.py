@@ -150,6 +150,21 @@ def test_a_half_written_log_counts_as_far_as_it_is_whole(tmp_path: Path) -> None
     assert loaded(tmp_path / "data").count_agents() == 0
 
 
+def test_a_copy_without_a_log_gets_one(tmp_path: Path) -> None:
+    """`VACUUM INTO` makes such copies; the journal that a killed server would leave there cannot be read without writing."""
+    with_ledger(tmp_path / "first", fill)
+    (tmp_path / "live").mkdir()
+    with closing(sqlite3.connect(tmp_path / "first" / NAME)) as connection:
+        connection.execute("VACUUM INTO ?", (str(tmp_path / "live" / NAME),))
+
+    def change(store: MemoryStore, _ledger: Ledger) -> None:
+        with store.transaction():
+            store.put_entry("task:1", "input", 0, "another chunk")
+
+    killed(tmp_path / "live", change, tmp_path / "data")
+    assert loaded(tmp_path / "data").entry("task:1", "input", 0) == "another chunk"
+
+
 def test_a_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     """It holds credentials."""
     directory = tmp_path / "a" / "b"
