@@ -151,6 +151,19 @@ def _create(path: Path, steps: Sequence[Step]) -> None:
     new.unlink(missing_ok=True)
     # SQLite takes over the mode for the files beside it.
     os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE))
+    try:
+        _fill(new, steps)
+        # Unlike a rename, a link never replaces what another server has made meanwhile.
+        with suppress(FileExistsError):
+            path.hardlink_to(new)
+    finally:
+        # Where a disk is full, whoever starts the server again and again must not fill it further.
+        for beside in ("", "-journal", "-wal", "-shm"):
+            new.with_name(f"{new.name}{beside}").unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _fill(new: Path, steps: Sequence[Step]) -> None:
     with closing(sqlite3.connect(new, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -159,11 +172,6 @@ def _create(path: Path, steps: Sequence[Step]) -> None:
         take_steps(connection, steps)
         connection.execute("INSERT INTO meta VALUES (?, 0)", (_RUNS,))
         connection.execute("COMMIT")
-    # Unlike a rename, a link never replaces what another server has made meanwhile.
-    with suppress(FileExistsError):
-        path.hardlink_to(new)
-    new.unlink()
-    _sync(path.parent)
 
 
 def _sync(directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import sqlite3
@@ -189,6 +190,27 @@ def test_a_place_that_cannot_hold_a_ledger_is_told(tmp_path: Path, name: str, wo
     (tmp_path / "folder" / NAME).mkdir(parents=True)
     with pytest.raises(LedgerUnusable, match=words):
         loaded(tmp_path / name)
+
+
+def test_a_ledger_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
+    """As on a full disk: a server that is started again and again must not fill it further."""
+    steps = (*STEPS, ("CREATE TABLE more (x)", "CREATE TABLE more (x)"))
+    for _ in range(2):
+        with pytest.raises(LedgerUnusable, match="cannot make a ledger"):
+            opening.prepare(tmp_path, steps)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_hard_links_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, and nothing is left."""
+
+    def refuse(_path: Path, _target: Path) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with pytest.raises(LedgerUnusable, match="Operation not permitted"):
+        opening.prepare(tmp_path, STEPS)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_directory_that_may_not_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
