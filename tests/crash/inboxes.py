@@ -11,6 +11,7 @@ from tests.crash.phoenix import Client, Gone
 
 IN_FLIGHT = 4
 NEWCOMERS = 3
+REASON = "no"
 
 
 class Inbox:
@@ -52,7 +53,7 @@ class Inbox:
     def answer(self, message_id: str, event: str) -> Any:
         """Acknowledge or reject."""
         self.answered.add(message_id)
-        payload = {"message_id": message_id, **({"reason": "no"} if event == "reject" else {})}
+        payload = {"message_id": message_id, **({"reason": REASON} if event == "reject" else {})}
         return self.client.push(
             self.topic, event, payload, lambda _: self.market.seen(self.settled.add(message_id))
         )
@@ -80,9 +81,12 @@ class Inbox:
     # What must be so after a crash.
 
     def check_file(self, file: File) -> None:
-        """Look for every message that was confirmed or seen, and for its answer."""
-        rows = file.rows("SELECT id, status FROM messages WHERE to_agent_id = ?", self.agent.id)
-        statuses = dict(rows)
+        """Look for every message that was confirmed or seen, and for its answer with the reason."""
+        rows = file.rows("SELECT id, status, reason FROM messages WHERE to_agent_id = ?", self.agent.id)
+        statuses = {message_id: status for message_id, status, _ in rows}
+        for message_id, status, reason in rows:
+            expected = REASON if status == "rejected" else None
+            self.market.hold(reason == expected, f"{self.topic}: {message_id} is {status} because {reason}")
         for message_id in self.known.keys() - statuses.keys():
             self.market.hold(False, f"{self.topic}: message {message_id} was confirmed and is lost")
         for message_id in self.settled:

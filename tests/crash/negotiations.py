@@ -34,6 +34,7 @@ class Negotiation:
         self.market = market
         self.name = name
         self.sessions: dict[str, Session] = {}
+        self.agreed: dict[str, str] = {}
 
     async def make(self) -> None:
         """Register the pair."""
@@ -106,10 +107,14 @@ class Negotiation:
     # What must be so after a crash.
 
     def check_file(self, file: File) -> None:
-        """Look for every session that was confirmed."""
+        """Look for every session that was confirmed, and for every agreement of former rounds."""
         for topic in self.sessions:
             rows = file.rows("SELECT state FROM resources WHERE topic = ?", topic)
             self.market.hold(len(rows) == 1, f"{topic}: was confirmed and is lost")
+        query = "SELECT state, json_extract(data, '$.agreed_amount') FROM resources WHERE topic = ?"
+        for topic, amount in self.agreed.items():
+            rows = file.rows(query, topic)
+            self.market.hold(rows == [("agreed", amount)], f"{topic}: {rows} although {amount} was agreed")
 
     async def check_wire(self) -> None:
         """Ask how every session of the round stands."""
@@ -132,9 +137,16 @@ class Negotiation:
                 offer == each or (each and offer and Decimal(offer) == Decimal(each)) for each in possible
             )
             self.market.hold(is_possible, f"{session.topic}: offer of {role} {offer} instead of {possible}")
+            made, fewest = found["offer_counts"].get(role, 0), session.confirmed[role]
+            is_possible = fewest <= made <= len(offers) and bool(made) == (offer is not None)
+            self.market.hold(is_possible, f"{session.topic}: {made} offers of {role}, {fewest} confirmed")
         agreed = found.get("agreed_amount")
         if session.agreed is not None:
             is_so = (found["status"], agreed) == ("agreed", session.accepted)
             self.market.hold(is_so, f"{session.topic}: {found} although {session.accepted} was agreed")
         elif agreed is not None:
             self.market.hold(agreed == session.accepted, f"{session.topic}: nobody has accepted {agreed}")
+        is_agreed = found["status"] == "agreed"
+        self.market.hold(is_agreed == (agreed is not None), f"{session.topic}: half an agreement: {found}")
+        if agreed is not None:
+            self.agreed[session.topic] = agreed

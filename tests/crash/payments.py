@@ -16,6 +16,9 @@ from tests.crash.phoenix import Client, Gone, Refusal
 BALANCE = Decimal(1000)
 IN_FLIGHT = 6
 REPLAYS = 12
+ROW = """SELECT balance_a, balance_b, executed_nonce,
+    coalesce(json_extract(data, '$.transfers'), 0), coalesce(json_extract(data, '$.unexecuted'), 0)
+    FROM resources WHERE topic = ?"""
 OVER = {
     "topic": "$topic",
     "event": "$event",
@@ -144,8 +147,7 @@ class PaymentChannel:
         done = {nonce for nonce, row in history.items() if row["status"] == "executed"}
         rows = file.rows("SELECT nonce FROM executions WHERE topic = ?", self.topic)
         hold({nonce for (nonce,) in rows} == done, f"{where}: executions and transfers differ")
-        query = "SELECT balance_a, balance_b, executed_nonce FROM resources WHERE topic = ?"
-        row = next(iter(file.rows(query, self.topic)), None)
+        row = next(iter(file.rows(ROW, self.topic)), None)
         if row is None:
             hold(False, f"{where}: the channel was confirmed and is lost")
             return
@@ -159,6 +161,8 @@ class PaymentChannel:
         )
         hold(tuple(map(Decimal, row[:2])) == self.expected, f"{where}: {row} is not explained by transfers")
         hold(row[2] == max(done, default=0), f"{where}: highest executed nonce {row[2]}")
+        counts = (len(done), len(history) - len(done))
+        hold(row[3:] == counts, f"{where}: {row[3:]} transfers executed and not instead of {counts}")
         self.proposed |= pending.keys() | history.keys()
         self.executed |= done
         self.rejected |= history.keys() - done

@@ -102,7 +102,7 @@ class Task:
     # What must be so after a crash.
 
     def check_file(self, file: File) -> None:
-        """Look for every confirmed chunk, and for nothing that was not sent."""
+        """Look for every confirmed chunk, for nothing that was not sent, and for all that former tasks ended with."""
         for stream in self.streams.values():
             query = "SELECT number, value FROM entries WHERE topic = ? AND collection = ?"
             kept = {n: json.loads(value) for n, value in file.rows(query, self.topic, stream.event)}
@@ -111,6 +111,10 @@ class Task:
             for seq, chunk in kept.items():
                 is_sent = seq < len(stream.sent) and stream.sent[seq] == chunk
                 self.market.hold(is_sent, f"{self.topic}: {stream.event} chunk {seq} was never sent so")
+        query = "SELECT state, json_extract(data, '$.complete') FROM resources WHERE topic = ?"
+        for topic, _ in self.former:
+            rows = file.rows(query, topic)
+            self.market.hold(rows == [("completed", '["input","output"]')], f"{topic}: {rows} after its end")
 
     async def check_wire(self) -> None:
         """Ask for the checkpoint, try to change chunks, end the streams and the task, and look at a former one."""
