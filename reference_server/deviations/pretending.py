@@ -50,7 +50,11 @@ def over_what_was_sent(honest: Any, self: Any, ctx: Any, event: Any, signature: 
 
 @contextmanager
 def seeing(ctx: Context, **members: Any) -> Iterator[None]:
-    """Show other members of a context for the length of a `with` block; a resource that is put there is not kept."""
+    """Show other members of a context for the length of a `with` block.
+
+    Where `resource` is one of them, the store has what is put meanwhile, but the context shows the former one again: what comes
+    after would be built on that. To go on with it, `put` it again.
+    """
     former = {name: getattr(ctx, name) for name in members}
     for name, member in members.items():
         setattr(ctx, name, member)
