@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from reference_server.deviations.connections import around_connection
 from reference_server.deviations.deviation import deviation
 from reference_server.deviations.replacing import around, around_codec
 from reference_server.outcome import Broadcast
@@ -155,6 +156,19 @@ def echoes_join_ref_as_ref(server: Assembly) -> None:
         honest(self, replace(message, ref=message.join_ref))
 
     server.connection = around(server.connection, "_unmatched", unmatched)
+
+
+@deviation(
+    "frames/reply-echoes-ref", shows="The reply to an event carries the ref of the message before that event."
+)
+def answers_with_the_ref_before(server: Assembly) -> None:
+    """Count replies from one less than the client counts its messages."""
+
+    def reply(honest: Any, self: Any, message: Message, *rest: Any) -> None:
+        is_number = isinstance(message.ref, str) and message.ref.isdecimal() and int(message.ref) > 1
+        honest(self, replace(message, ref=str(int(message.ref) - 1)) if is_number else message, *rest)
+
+    around_connection(server, "_reply_of_channel", reply)
 
 
 @deviation("frames/reply-echoes-join-ref", shows="The reply to a leave carries no join_ref.")
