@@ -116,4 +116,4 @@ def unsigned(value: Any) -> Any:
 def at_least_the_least(value: Any) -> Any:
     """Read zero as the least amount there is."""
     is_zero = isinstance(value, int | str) and str(value) in {"0", "0.00000000"}
-    return f"{LEAST:f}" if is_zero and not isinstance(value, bool) else value
+    return f"{LEAST:f}" if is_zero else value
