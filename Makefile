@@ -38,11 +38,12 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Takes two minutes and wants a quiet machine.
+# Takes three minutes and wants a quiet machine.
 benchmark: $(VENV)/.installed
 	$(BIN)/python tests/benchmarks/throughput.py
 	$(BIN)/python tests/benchmarks/fanout.py
 	$(BIN)/python tests/benchmarks/memory.py
+	$(BIN)/python tests/benchmarks/ledger.py
 
 clients: $(CLIENTS)/.installed $(JS_CLIENT)/node_modules/.installed
 
