@@ -6,7 +6,6 @@ join and each event is one transaction: a refused one leaves no trace.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from datetime import UTC, datetime
 from functools import partial
@@ -16,7 +15,7 @@ import reference_server.handlers  # noqa: F401 - its modules enter their effects
 from reference_server import registry
 from reference_server.context import Context, Refused, Surroundings
 from reference_server.enforcement import Enforcement, follow_up
-from reference_server.identifiers import Identifiers
+from reference_server.identifiers import Identifiers, credential_digest
 from reference_server.limits import Limits
 from reference_server.membership import OPERATOR, needs_resource, role_of
 from reference_server.outcome import Broadcast, Channel, Identity, Outcome
@@ -200,11 +199,7 @@ class Application:
 
 def _is_same(given: str, expected: str) -> bool:
     # The comparison takes the time of its lengths, so what it is given always has the same.
-    return hmac.compare_digest(_digest(given), _digest(expected))
-
-
-def _digest(credential: str) -> bytes:
-    return hashlib.sha256(credential.encode("utf-8", "surrogatepass")).digest()
+    return hmac.compare_digest(credential_digest(given), credential_digest(expected))
 
 
 def _by_api_key(store: Store, params: Mapping[str, str]) -> Agent | None:

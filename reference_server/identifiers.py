@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import random
 import secrets
 from typing import TYPE_CHECKING
@@ -44,3 +45,8 @@ class Identifiers:
 
     def _text(self, size_bytes: int) -> str:
         return base64.urlsafe_b64encode(self._random_bytes(size_bytes)).decode("ascii").rstrip("=")
+
+
+def credential_digest(credential: str) -> bytes:
+    """Return the 32 bytes by which a credential is looked up and compared, so that the time tells not how much of a guess is right."""
+    return hashlib.sha256(credential.encode("utf-8", "surrogatepass")).digest()

@@ -7,11 +7,11 @@ copied, so that it stays the caller's. Every change is made within a transaction
 from __future__ import annotations
 
 import bisect
-import hashlib
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from reference_server.identifiers import credential_digest
 from reference_server.records import PENDING, Agent, Change, Entry, Happening, Message, Resource
 from reference_server.transaction import OutsideTransaction, Transaction
 from reference_server.weights import Weights, weight_bytes
@@ -144,11 +144,11 @@ class MemoryStore:
 
     def agent_by_api_key(self, api_key: str) -> Agent | None:
         """Return the agent whose API key may be this one."""
-        return self.agent(self._by_api_key.get(_digest(api_key), ""))
+        return self.agent(self._by_api_key.get(credential_digest(api_key), ""))
 
     def agent_by_session_token(self, session_token: str) -> Agent | None:
         """Return the agent whose session token may be this one."""
-        return self.agent(self._by_session_token.get(_digest(session_token), ""))
+        return self.agent(self._by_session_token.get(credential_digest(session_token), ""))
 
     def agents_of_owner(self, owner: str) -> Sequence[Agent]:
         """Return an owner's agents, by id."""
@@ -166,14 +166,14 @@ class MemoryStore:
         """Insert an agent, or replace the one of the same id."""
         former = self._agents.get(agent.id)
         if former is not None:
-            self._remove(self._by_api_key, _digest(former.api_key))
-            self._remove(self._by_session_token, _digest(former.session_token))
+            self._remove(self._by_api_key, credential_digest(former.api_key))
+            self._remove(self._by_session_token, credential_digest(former.session_token))
             self._leave(self._by_owner, former.owner, agent.id)
             for capability in former.capabilities:
                 self._leave(self._by_capability, capability, agent.id)
         self._keep(self._agents, agent.id, _own_agent(agent))
-        self._set(self._by_api_key, _digest(agent.api_key), agent.id)
-        self._set(self._by_session_token, _digest(agent.session_token), agent.id)
+        self._set(self._by_api_key, credential_digest(agent.api_key), agent.id)
+        self._set(self._by_session_token, credential_digest(agent.session_token), agent.id)
         self._enter(self._by_owner, agent.owner, agent.id)
         for capability in agent.capabilities:
             self._enter(self._by_capability, capability, agent.id)
@@ -338,8 +338,3 @@ def _own_agent(agent: Agent) -> Agent:
 
 def _own_resource(resource: Resource) -> Resource:
     return replace(resource, roles=dict(resource.roles), data=own_copy(resource.data))
-
-
-def _digest(credential: str) -> bytes:
-    # A look-up by digest does not tell by its time how much of a guess is right.
-    return hashlib.sha256(credential.encode("utf-8", "surrogatepass")).digest()
