@@ -37,7 +37,7 @@ def catalogue(api: Api) -> Mapping[str, Deviation]:
 
 
 def select(deviations: Iterable[Deviation], globs: Sequence[str]) -> list[Deviation]:
-    """Choose deviations by globs over their names and the requirements that they break; all where there is no glob.
+    """Choose deviations by globs over their names and the requirement that each is about; all where there is no glob.
 
     Raises:
         UnknownDeviation: If a glob matches none; the message names it.
