@@ -142,7 +142,8 @@ def _fitting(validator: Validator, payload: Any) -> Mapping[str, Any]:
     if not isinstance(payload, dict):
         raise Refused(INVALID_PAYLOAD, detail={"pointer": "", "keyword": "type"})
     if not validator.is_valid_json(payload):
-        faults = validator.faults(payload)
-        detail = {"pointer": faults[0].pointer, "keyword": faults[0].keyword} if faults else {}
+        # A payload can hold millions of faults, and listing them would keep everybody waiting.
+        fault = validator.first_fault(payload)
+        detail = {} if fault is None else {"pointer": fault.pointer, "keyword": fault.keyword}
         raise Refused(INVALID_PAYLOAD, detail=detail)
     return payload

@@ -43,6 +43,9 @@ class Fault:
         return f"{self.pointer or '.'}: {self.message}"
 
 
+_NO_JSON_TEXT = Fault("", "type", "the value has no JSON text")
+
+
 class Validator:
     """A compiled schema."""
 
@@ -84,6 +87,22 @@ class Validator:
         except ValueError:
             return False
 
+    def first_fault(self, value: Any) -> Fault | None:
+        """Return one fault of a value without looking for the others; None where it is valid.
+
+        Which one it is, where there are several, is up to the library.
+        """
+        unfit = _unfit(value)
+        if unfit is not None:
+            return unfit
+        try:
+            self._validator.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            return _fault(error)
+        except ValueError:
+            return _NO_JSON_TEXT
+        return None
+
     def faults(self, value: Any) -> list[Fault]:
         """List every fault of a value, in the order in which the schema finds them; empty where it is valid.
 
@@ -95,7 +114,7 @@ class Validator:
         try:
             return [_fault(error) for error in self._validator.iter_errors(value)]
         except ValueError:
-            return [Fault("", "type", "the value has no JSON text")]
+            return [_NO_JSON_TEXT]
 
 
 def pointer_of(path: list[str | int]) -> str:
@@ -116,7 +135,7 @@ def _unfit(value: Any) -> Fault | None:
         # The library reads a value only where the schema looks, and lets a lone surrogate through elsewhere.
         encode(value)
     except NotJson:
-        return Fault("", "type", "the value has no JSON text")
+        return _NO_JSON_TEXT
     return None
 
 

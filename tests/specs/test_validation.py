@@ -42,6 +42,16 @@ def test_every_fault_has_its_pointer_and_keyword():
     }
 
 
+def test_the_first_fault_is_one_of_all_and_none_of_a_valid_value():
+    """Whoever wants one fault gets a true one, also of what has no JSON text."""
+    validator = Validator(SCHEMA)
+    value = {"a/b": [1, 9, "x"], "at": "now"}
+    assert validator.first_fault(value) in validator.faults(value)
+    assert validator.first_fault({"name": "a"}) is None
+    assert validator.first_fault(b"{}") == Fault("", "type", "binary payload")
+    assert [validator.first_fault({"name": float("nan")})] == validator.faults({"name": float("nan")})
+
+
 def test_a_trailing_newline_does_not_match_an_anchored_pattern():
     """The dollar sign is the end of the text, as in ECMA-262."""
     assert places({"name": "a\n"}) == [("/name", "pattern")]
