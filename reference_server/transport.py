@@ -14,15 +14,12 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from websockets.http11 import Request
 from websockets.protocol import State
 
 from reference_server.frame_bytes import encode_frame
-from reference_server.handshake import Accept, OnRequest, Refuse
-from reference_server.http_responses import refusal, switching
 from reference_server.limits import Limits
+from reference_server.reception import Reception
 from reference_server.redaction import describe_exception
-from reference_server.request_head import RequestHead
 from reference_server.structured_log import log_event
 from reference_server.tls import Farewell
 from reference_server.traffic import FrameBudget
@@ -31,6 +28,7 @@ from reference_server.wire_protocol import WireProtocol
 
 if TYPE_CHECKING:
     from reference_server.connection import Backend, Connection
+    from reference_server.handshake import Accept, OnRequest
     from reference_server.outcome import Identity
     from specs.message import Frame
 
@@ -60,7 +58,6 @@ class WebSocketTransport(asyncio.Protocol):
         self, backend: Backend, on_request: OnRequest, limits: Limits, live: set[WebSocketTransport]
     ) -> None:
         self._backend = backend
-        self._on_request = on_request
         self._limits = limits
         self._live = live
         self._counts = backend.counts
@@ -78,7 +75,7 @@ class WebSocketTransport(asyncio.Protocol):
         )
         self._connection: Connection | None = None
         self._admitted: Identity | None = None
-        self._head = RequestHead(limits.handshake_bytes)
+        self._reception = Reception(self._wire, on_request, limits.handshake_bytes)
         self._is_reading = self._is_paused = self._is_flush_due = self._is_finished = False
         self._timer: asyncio.TimerHandle | None = None
         self._held: deque[tuple[bytes, bool]] = deque()
@@ -101,7 +98,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._is_reading = True
         try:
             if self._connection is None and not self._is_finished:
-                data = self._read_head(data)
+                data = self._read_request(data)
             if data:
                 self._wire.receive_data(data)
         finally:
@@ -185,35 +182,19 @@ class WebSocketTransport(asyncio.Protocol):
 
     # Handshake.
 
-    def _read_head(self, data: bytes) -> bytes:
+    def _read_request(self, data: bytes) -> bytes:
         """Take what belongs to the request and answer it when it is whole; return what lies behind it."""
-        head_and_rest = self._head.add(data)
-        if head_and_rest is None:
+        taken = self._reception.take(data)
+        if taken is None:
             return b""
-        head, rest = head_and_rest
         self._backend.admission.decided(self)
-        too_long = self._head.refusal_status(head)
-        if too_long is not None:
-            self._wire.send_response(refusal(Refuse(too_long)))
+        accept, rest = taken
+        if accept is None:
             return b""
-        # The library would go on to frames behind the request before it is answered.
-        self._wire.receive_data(head)
-        self._answer()
-        return rest if self._connection is not None else b""
-
-    def _answer(self) -> None:
-        requests = [event for event in self._wire.events_received() if isinstance(event, Request)]
-        if not requests:
-            self._wire.refuse_garbage(refusal(Refuse(400)))
-            return
-        decision = self._on_request(requests[0])
-        if isinstance(decision, Accept):
-            self._open(decision)
-        else:
-            self._wire.send_response(refusal(decision) if isinstance(decision, Refuse) else decision)
+        self._open(accept)
+        return rest
 
     def _open(self, accept: Accept) -> None:
-        self._wire.send_response(switching(accept.key))
         self._connection = self._backend.connection(
             self._backend, accept.identity, accept.serializer, self.send, self.close
         )
