@@ -23,6 +23,7 @@ from reference_server.redaction import describe_exception
 from reference_server.structured_log import log_event
 from reference_server.tls import Farewell
 from reference_server.traffic import FrameBudget
+from reference_server.turns import Turns
 from reference_server.versions import CRASH_CLOSE_CODE, IDLE_CLOSE_CODE, STOP_CLOSE_CODE
 from reference_server.wire_protocol import WireProtocol
 
@@ -75,6 +76,7 @@ class WebSocketTransport(asyncio.Protocol):
         )
         self._connection: Connection | None = None
         self._admitted: Identity | None = None
+        self._turns = Turns(self._loop, self._take_turn)
         self._reception = Reception(self._wire, on_request, limits.handshake_bytes)
         self._is_reading = self._is_paused = self._is_flush_due = self._is_finished = False
         self._timer: asyncio.TimerHandle | None = None
@@ -96,6 +98,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._budget.refill(self._last_inbound_s)
         self._counts.received_bytes += len(data)
         self._is_reading = True
+        self._turns.begin()
         try:
             if self._connection is None and not self._is_finished:
                 data = self._read_request(data)
@@ -214,6 +217,16 @@ class WebSocketTransport(asyncio.Protocol):
         except Exception as exc:  # noqa: BLE001 - a crash of the connection process ends this socket alone
             self._log(logging.ERROR, "connection_crashed", exception=describe_exception(exc))
             self.close(CRASH_CLOSE_CODE)
+        if self._turns.is_over():
+            self._turns.wait()
+            self._stop_reading()
+
+    def _take_turn(self) -> None:
+        if self._wire.is_holding():
+            self._read_on()
+        elif not self._transport.is_closing():
+            # What was held is thrown away, but the end of the connection is still to be read.
+            self._transport.resume_reading()
 
     def _ended(self, code: int | None) -> None:
         if self._connection is None:
@@ -230,7 +243,7 @@ class WebSocketTransport(asyncio.Protocol):
             log_event(_log, level, event, socket=identity.socket.name, agent=identity.agent_id, **fields)
 
     def _watch_idle(self) -> None:
-        if self._commits.is_congested:
+        if self._commits.is_congested or self._turns.is_waiting:
             # That it was not heard is not its silence.
             self._last_inbound_s = self._loop.time()
         left_s = self._last_inbound_s + self._limits.idle_timeout_s - self._loop.time()
@@ -273,7 +286,8 @@ class WebSocketTransport(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _may_read(self) -> bool:
-        return not (self._is_paused or self._commits.is_congested or self._held_bytes > _HIGH_WATER_BYTES)
+        must_wait = self._is_paused or self._turns.is_waiting or self._commits.is_congested
+        return not (must_wait or self._held_bytes > _HIGH_WATER_BYTES)
 
     def _schedule_flush(self) -> None:
         if not (self._is_reading or self._is_flush_due):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+from collections.abc import Iterator
 from typing import Any, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reference_server import turns
 from reference_server.broker import Broker
 from reference_server.commits import Commits
 from reference_server.connection import Backend
@@ -26,6 +30,14 @@ API = load()
 SOCKET = API.sockets["agent"]
 TOPIC = "agents:discovery"
 REQUEST = f"GET / HTTP/1.1\r\nSec-WebSocket-Key: {KEY}\r\n\r\n".encode()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def endless_turns() -> Iterator[None]:
+    """These connections are alone with the loop, which does not turn: nobody has to go first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turns, "TURN_S", math.inf)
+        yield
 
 
 class Changing:

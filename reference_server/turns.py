@@ -1,0 +1,52 @@
+"""Who may keep the event loop, and for how long: a connection whose requests take long lets all others go in between."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+TURN_S: Final = 0.05
+"""What the requests of one connection may take before the others have their turn; a single request is never interrupted."""
+
+
+class Turns:
+    """The turns of one connection.
+
+    Args:
+        loop: The event loop.
+        go_on: Called when all others have had their turn.
+
+    """
+
+    __slots__ = ("_ends_s", "_go_on", "_loop", "is_waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, go_on: Callable[[], None]) -> None:
+        self._loop = loop
+        self._go_on = go_on
+        self._ends_s = 0.0
+        self.is_waiting = False
+        """Whether the connection has to wait for its next turn."""
+
+    def begin(self) -> None:
+        """Begin a turn."""
+        # The clock of a loop may stand still within a turn.
+        self._ends_s = monotonic() + TURN_S
+
+    def is_over(self) -> bool:
+        """Tell whether the turn has lasted long enough."""
+        return monotonic() > self._ends_s
+
+    def wait(self) -> None:
+        """Go on in the next turn of the loop."""
+        if not self.is_waiting:
+            self.is_waiting = True
+            self._loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        self.is_waiting = False
+        self.begin()
+        self._go_on()
