@@ -1,0 +1,186 @@
+"""Feeds the facts of a history to the models of its topics, one by one; findings come as they arise.
+
+A fact costs the same wherever it stands. What is kept is bounded by what is open: calls, memberships, and what happened on a topic
+since it was last settled (of that the latest 10,000 things told; what was forgotten is no longer judged).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from specs.history.facts import Answered, Ended, Fact, Invoked, Left, Made, Opened, Received, Settled
+from specs.history.findings import Finding, Findings
+from specs.history.holders import Call, Connection
+from specs.history.messages import Messages
+from specs.history.negotiation import Negotiation
+from specs.history.payment import Payment
+from specs.history.presence import Presence
+from specs.history.subject import Outline, Subject
+from specs.history.task import Task
+from specs.message import PHX_JOIN, PHX_LEAVE
+
+if TYPE_CHECKING:
+    from specs.model import Api, Topic
+
+_SUBJECTS: Final[dict[str, type[Subject]]] = {
+    "task": Task,
+    "negotiation": Negotiation,
+    "payment": Payment,
+    "messages": Messages,
+}
+
+
+class MalformedHistory(ValueError):
+    """The facts are no history: a fault of whoever recorded them, never of the endpoint."""
+
+
+class Checker:
+    """Judges one history by the documents of one protocol.
+
+    Args:
+        api: The protocol. Topics that it does not describe are not judged; nor is a rule whose requirement it does not have.
+        sink: Is called with each finding; they are kept in `findings` all the same.
+
+    """
+
+    def __init__(self, api: Api, sink: Callable[[Finding], object] | None = None) -> None:
+        self.findings: list[Finding] = []
+        self._sink = sink
+        self._findings = Findings(api.requirements, self._found)
+        self._outlines = [Outline(family, _subject_of(family)) for family in api.topics.values()]
+        self._subjects: dict[str, Subject | None] = {}
+        self._connections: dict[str, Connection] = {}
+        self._at = 0
+        self._takes: dict[type[Any], Callable[[Any], None]] = {
+            Made: self._made,
+            Opened: self._opened,
+            Invoked: self._invoked,
+            Answered: self._answered,
+            Received: self._received,
+            Left: self._left,
+            Ended: self._ended,
+            Settled: self._settled,
+        }
+
+    def feed(self, fact: Fact) -> None:
+        """Take the next fact.
+
+        Raises:
+            MalformedHistory: If it names a connection that is not open or a call that was not invoked, opens a connection
+                twice, or its number does not rise.
+
+        """
+        self._at += 1
+        self._takes[type(fact)](fact)
+
+    def feed_all(self, facts: Iterable[Fact]) -> list[Finding]:
+        """Take facts one by one and return all findings so far."""
+        for fact in facts:
+            self._at += 1
+            self._takes[type(fact)](fact)
+        return self.findings
+
+    def _found(self, finding: Finding) -> None:
+        self.findings.append(finding)
+        if self._sink is not None:
+            self._sink(finding)
+
+    def _subject(self, topic: str) -> Subject | None:
+        if topic not in self._subjects:
+            outline = next((each for each in self._outlines if each.family.matches(topic)), None)
+            subject = None if outline is None else outline.subject(topic, outline, self._findings)
+            self._subjects[topic] = subject
+        return self._subjects[topic]
+
+    def _connection(self, fact: Invoked | Answered | Received | Left | Ended) -> Connection:
+        connection = self._connections.get(fact.connection)
+        if connection is None:
+            raise MalformedHistory(f"fact {self._at} names {fact.connection!r}, which is not open")
+        if fact.number <= connection.number:
+            raise MalformedHistory(f"fact {self._at} has the number {fact.number} behind {connection.number}")
+        connection.number = fact.number
+        return connection
+
+    def _made(self, fact: Made) -> None:
+        subject = self._subject(fact.topic)
+        if subject is not None:
+            subject.made(fact)
+
+    def _opened(self, fact: Opened) -> None:
+        if fact.connection in self._connections:
+            raise MalformedHistory(f"fact {self._at} opens {fact.connection!r} a second time")
+        self._connections[fact.connection] = Connection(fact.connection, fact.agent, fact.number)
+
+    def _invoked(self, fact: Invoked) -> None:
+        connection = self._connection(fact)
+        if fact.call in connection.calls:
+            raise MalformedHistory(f"fact {self._at} invokes call {fact.call} a second time")
+        member = connection.members.get(fact.topic)
+        call = Call(self._at, fact, connection.agent, member, None)
+        connection.calls[fact.call] = call
+        subject = self._subjects.get(fact.topic) or self._subject(fact.topic)
+        if subject is None:
+            return
+        if fact.event == PHX_JOIN:
+            subject.join_asked(connection, call)
+        elif fact.event == PHX_LEAVE:
+            if member is not None:
+                subject.leave_asked(member)
+        else:
+            subject.invoked(call)
+
+    def _answered(self, fact: Answered) -> None:
+        connection = self._connection(fact)
+        call = connection.calls.pop(fact.call, None)
+        if call is None:
+            raise MalformedHistory(f"fact {self._at} answers call {fact.call}, which is not open")
+        self._end(call, fact)
+
+    def _end(self, call: Call, fact: Answered) -> None:
+        subject = self._subjects.get(call.fact.topic)
+        if subject is None:
+            return
+        if call.fact.event == PHX_JOIN:
+            subject.join_answered(call, self._at, fact)
+        elif call.fact.event == PHX_LEAVE:
+            if call.member is not None and fact.status == "ok":
+                subject.gone(call.member, self._at)
+        else:
+            subject.answered(call, self._at, fact)
+
+    def _received(self, fact: Received) -> None:
+        connection = self._connection(fact)
+        subject = self._subjects.get(fact.topic) or self._subject(fact.topic)
+        if subject is not None:
+            subject.received(connection, fact, self._at)
+
+    def _left(self, fact: Left) -> None:
+        member = self._connection(fact).members.get(fact.topic)
+        subject = self._subjects.get(fact.topic)
+        if subject is not None and member is not None:
+            subject.gone(member, self._at)
+
+    def _ended(self, fact: Ended) -> None:
+        connection = self._connection(fact)
+        for call in connection.calls.values():
+            self._end(
+                call, Answered(fact.connection, fact.number, call.fact.topic, call.fact.call, "unknown")
+            )
+        for topic, member in connection.members.items():
+            subject = self._subjects.get(topic)
+            if subject is not None:
+                subject.gone(member, self._at)
+        del self._connections[fact.connection]
+
+    def _settled(self, fact: Settled) -> None:
+        subject = self._subjects.get(fact.topic)
+        if subject is None:
+            return
+        subject.settled(fact)
+        if subject.is_done:
+            del self._subjects[fact.topic]
+
+
+def _subject_of(family: Topic) -> type[Subject]:
+    return Presence if family.presence else _SUBJECTS.get(family.name, Subject)

@@ -1,0 +1,71 @@
+"""What the checker holds of connections, their memberships and their calls while these are open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from specs.history.facts import Invoked
+    from specs.model import Event
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """A connection on a topic, from one join to the next."""
+
+    connection: str
+    agent: str
+    asked_at: int
+    """Position of the join's invocation in the history."""
+    is_first: bool
+    """Whether the connection was never on the topic before."""
+    steady_from: int | None = None
+    """Position from which it surely is on the topic; None before the join's answer and once it may be off."""
+    pushes: int = 0
+    heard: dict[Member, tuple[int, str]] = field(default_factory=dict)
+    """Index and event of the latest relay by the membership that sent it."""
+    memo: Any = None
+    """What a family keeps of it."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A push, join or leave, from its invocation on."""
+
+    at: int
+    """Position of its invocation in the history."""
+    fact: Invoked
+    agent: str
+    member: Member | None
+    """Who sent it; None off the topic."""
+    event: Event | None
+    """What the documents say of it; None for a join, a leave or what they do not name."""
+    index: int = 0
+    """Order among the pushes of its member."""
+    status: str | None = None
+    accepted_at: int | None = None
+    """Position of the first fact that shows its acceptance."""
+    item: Any = None
+    """What it owes to the other members, if anything."""
+    memo: Any = None
+    """What a family keeps of it, such as how things stood when it was invoked."""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it surely had no effect."""
+        return self.status == "error"
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """A connection that is open."""
+
+    name: str
+    agent: str
+    number: int
+    """Of its latest fact."""
+    calls: dict[int, Call] = field(default_factory=dict)
+    """Those that are open."""
+    members: dict[str, Member] = field(default_factory=dict)
+    """By topic, also of topics that it has left."""

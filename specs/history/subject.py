@@ -1,0 +1,262 @@
+"""What the documents alone say of a topic: its members, its states, and what each push makes known to whom.
+
+A family of topics with a meaning of its own is a subclass; what it judges besides stands in the `on_...` methods.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from specs.history.deliveries import Deliveries, Key, Kind
+from specs.history.holders import Call, Connection, Member
+from specs.history.lifecycle import Entry, Lifecycle, States
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from specs.history.facts import Answered, Fact, Made, Received, Settled
+    from specs.history.findings import Findings
+    from specs.model import Event, Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An inbound event, and what it makes known."""
+
+    event: Event
+    kind: Kind | None
+
+
+class Outline:
+    """What the documents say of a family, prepared once for all its topics."""
+
+    def __init__(self, family: Topic, subject: type[Subject]) -> None:
+        self.family = family
+        self.subject = subject
+        self.states = States(family)
+        self.routes: dict[str, Route] = {}
+        self.told: dict[str, Kind] = {}
+        """What may arrive, by event."""
+        for event in family.inbound():
+            kind = self._relay(event) if event.relay is not None else self._broadcast(event)
+            self.routes[event.event] = Route(event, kind)
+            if kind is not None:
+                self.told[kind.event] = kind
+
+    def _relay(self, event: Event) -> Kind:
+        rule = event.rules.get("relay")
+        # What is optional may be filled in on its way.
+        members = tuple(event.payload.get("required", ()))
+        collapses = event.event in self.subject.COLLAPSING
+        order = self.subject.ORDER if collapses else None
+        refused = event.rules.get("refusal")
+        return Kind(event.event, members, rule, rule, rule, refused, order, may_collapse=collapses)
+
+    def _broadcast(self, event: Event) -> Kind | None:
+        if not event.broadcasts or not (event.next_state or event.event in self.subject.KEYED):
+            return None
+        missing = None if event.sender_may_miss_broadcast else event.rules.get("broadcast")
+        doubled = self.subject.DOUBLED or "broadcast/once-per-channel"
+        refused = event.rules.get("refusal")
+        return Kind(
+            event.broadcasts[0], (), missing, doubled, self.subject.UNSENT, refused, is_broadcast=True
+        )
+
+
+class Subject:
+    """One topic of a history."""
+
+    COLLAPSING: ClassVar[tuple[str, ...]] = ()
+    """Events whose repetitions need not be relayed again."""
+    KEYED: ClassVar[tuple[str, ...]] = ()
+    """Events without a next state that have a broadcast for each key (see `told_key`)."""
+    ORDER: ClassVar[str | None] = None
+    DOUBLED: ClassVar[str | None] = None
+    UNSENT: ClassVar[str | None] = None
+
+    def __init__(self, topic: str, outline: Outline, findings: Findings) -> None:
+        self.topic = topic
+        self.outline = outline
+        self.family = outline.family
+        self.findings = findings
+        self.lifecycle = Lifecycle(topic, outline.states, findings)
+        self.deliveries = Deliveries(topic, findings)
+        self.members: dict[str, Member] = {}
+        """Those that are or may be on the topic, by connection."""
+        self.roles: Mapping[str, str] = {}
+        self.looks = 0
+        """How many joins are open."""
+
+    # What a family may add.
+
+    def told_key(self, _payload: Any) -> Key:
+        """Return what tells one broadcast of this topic from another, the same for the push that causes it."""
+        return ()
+
+    def snapshot(self) -> Any:
+        """Return how things surely stand, for the judgement of what is invoked now."""
+
+    def on_made(self, fact: Made) -> None:
+        """Take the resource as it was made."""
+
+    def on_invoked(self, call: Call) -> None:
+        """Take a push that the documents know."""
+
+    def on_accepted(self, call: Call, fact: Fact) -> None:
+        """Judge a push once it was surely accepted."""
+
+    def on_ok(self, call: Call, fact: Answered) -> None:
+        """Judge a push that is answered by ok."""
+
+    def on_refused(self, call: Call, fact: Answered) -> None:
+        """Take a push that surely had no effect."""
+
+    def on_received(self, member: Member | None, fact: Received) -> None:
+        """Judge what arrives besides relays."""
+
+    def on_look(self, call: Call, then: Any, response: Mapping[str, Any], fact: Answered) -> None:
+        """Judge what the answer to a join tells; `then` is the snapshot of its invocation."""
+
+    def on_joining(self, member: Member, former: Member | None) -> None:
+        """Take a membership that begins, after a former one of the same connection."""
+
+    def on_gone(self, member: Member, at: int) -> None:
+        """Take the end of a membership."""
+
+    def on_settled(self, fact: Settled) -> None:
+        """Judge what is missing, and forget what is done."""
+
+    # What is the same for all.
+
+    def made(self, fact: Made) -> None:
+        """Take a new resource."""
+        self.roles = fact.roles
+        self.lifecycle.is_fresh = True
+        self.deliveries.begin()
+        self.on_made(fact)
+
+    def invoked(self, call: Call) -> None:
+        """Take a push."""
+        route = self.outline.routes.get(call.fact.event)
+        if route is None:
+            return
+        event, kind = route.event, route.kind
+        call.event = event
+        if call.member is not None:
+            call.index = call.member.pushes
+            call.member.pushes += 1
+        if event.next_state is not None:
+            self.lifecycle.invoked(event.next_state)
+        if kind is not None:
+            payload = call.fact.payload
+            key = (kind.event, *self.told_key(payload)) if kind.is_broadcast else kind.key(payload)
+            self.deliveries.caused(kind, key, call)
+        self.on_invoked(call)
+
+    def answered(self, call: Call, at: int, fact: Answered) -> None:
+        """Take the outcome of a push."""
+        call.status = fact.status
+        event = call.event
+        if event is None or fact.status == "unknown":
+            return
+        if fact.status == "ok":
+            self.accept(call, event, at, fact)
+            self.on_ok(call, fact)
+            return
+        if event.next_state is not None:
+            self.lifecycle.refused(event.next_state)
+        self.deliveries.refused(call, fact)
+        self.on_refused(call, fact)
+
+    def accept(self, call: Call, event: Event, at: int, fact: Fact) -> None:
+        """Take a push for accepted, at the first fact that shows it."""
+        if call.accepted_at is not None:
+            return
+        call.accepted_at = at
+        self.deliveries.accepted(call)
+        self.lifecycle.accepted(call, event, at, fact)
+        self.on_accepted(call, fact)
+
+    def received(self, connection: Connection, fact: Received, at: int) -> None:
+        """Judge an event that arrives."""
+        member = connection.members.get(self.topic)
+        if member is None:
+            expected = "nothing on a topic that was never joined"
+            self.findings.accuse("broadcast/joined-only", self.topic, expected, fact.event, fact)
+        if self.roles and connection.agent not in self.roles.values():
+            rule = f"{self.family.name}/no-relay-to-outsider"
+            self.findings.accuse(rule, self.topic, "nothing reaches an outsider", fact.event, fact)
+        kind = self.outline.told.get(fact.event)
+        if kind is not None:
+            self._told(kind, member, fact, at)
+        self.on_received(member, fact)
+
+    def doubled(self, _fact: Received) -> str | None:
+        """Return the requirement that a second arrival of a broadcast breaks, where it is another than usual."""
+        return None
+
+    def _told(self, kind: Kind, member: Member | None, fact: Received, at: int) -> None:
+        if not kind.is_broadcast:
+            cause = self.deliveries.arrived(kind, kind.key(fact.payload), member, fact)
+        else:
+            key = (kind.event, *self.told_key(fact.payload))
+            cause = self.deliveries.arrived(kind, key, member, fact, self.doubled(fact))
+        if cause is not None and cause.event is not None and not cause.is_refused:
+            self.accept(cause, cause.event, at, fact)
+        state = self.outline.states.causes.get(fact.event)
+        if state is not None:
+            self.lifecycle.learned(state, at, fact)
+
+    def join_asked(self, connection: Connection, call: Call) -> None:
+        """Take a join: from now on an earlier one may be over."""
+        former = connection.members.get(self.topic)
+        member = Member(connection.name, connection.agent, call.at, former is None)
+        if former is not None:
+            self._gone(former, call.at)
+        call.member = connection.members[self.topic] = self.members[connection.name] = member
+        call.memo = (self.lifecycle.latest, self.snapshot())
+        self.looks += 1
+        self.on_joining(member, former)
+
+    def join_answered(self, call: Call, at: int, fact: Answered) -> None:
+        """Take the answer to a join, and judge what it tells."""
+        member = call.member
+        self.looks -= 1
+        if member is None or fact.status == "unknown":
+            return
+        if fact.status == "error":
+            self.gone(member, at)
+        elif self.members.get(member.connection) is member:
+            member.steady_from = at
+        if fact.status == "ok" and isinstance(fact.response, dict):
+            before: tuple[Entry | None, Any] = call.memo
+            status_member = self.outline.states.status_member
+            shown = fact.response.get(status_member) if status_member else None
+            if isinstance(shown, dict):
+                self.lifecycle.looked(shown.get("status"), before[0], at, fact, call.fact)
+            self.on_look(call, before[1], fact.response, fact)
+
+    def leave_asked(self, member: Member) -> None:
+        """Take a leave: from now on the membership may be over."""
+        member.steady_from = None
+
+    def gone(self, member: Member, at: int) -> None:
+        """Take the end of a membership."""
+        if self.members.get(member.connection) is member:
+            del self.members[member.connection]
+            self._gone(member, at)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more can be told of it than that it is over."""
+        return self.lifecycle.is_over and not (self.members or self.looks or len(self.deliveries))
+
+    def settled(self, fact: Settled) -> None:
+        """Judge what is missing, now that everything has arrived."""
+        self.deliveries.settle(self.members.values(), fact)
+        self.on_settled(fact)
+
+    def _gone(self, member: Member, at: int) -> None:
+        member.steady_from = None
+        self.on_gone(member, at)

@@ -1,0 +1,188 @@
+"""Tasks: streams that are whole and in order, checkpoints that do not go back, one completion (`reading.md` section 4)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from specs.history.deliveries import same
+from specs.history.subject import Outline, Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from specs.history.facts import Answered, Fact, Received, Settled
+    from specs.history.findings import Findings
+    from specs.history.holders import Call, Member
+
+#: Checkpoints that are kept before it is looked which of them can no longer be returned.
+_MANY_CHECKPOINTS: Final = 64
+
+
+@dataclass(slots=True)
+class Stream:
+    """What was sent of an input or output."""
+
+    chunks: dict[int, tuple[str, Call]] = field(default_factory=dict)
+    """The accepted ones, by seq."""
+    open: int = 0
+    """Chunks that were sent and neither surely accepted nor refused."""
+    completion: Call | None = None
+
+
+class Task(Subject):
+    """One task."""
+
+    COLLAPSING = ("input_stream", "output_stream")
+    ORDER = "task/relay-order"
+    DOUBLED = "task/completion-broadcast-once"
+    UNSENT = "task/no-completion-without-complete"
+
+    def __init__(self, topic: str, outline: Outline, findings: Findings) -> None:
+        super().__init__(topic, outline, findings)
+        self._streams = {"input": Stream(), "output": Stream()}
+        self._completions: list[Call] = []
+        self._checkpoints: dict[int, list[Call]] = {}
+        self._saved_seq = -1
+        """The highest of surely saved checkpoints."""
+
+    def snapshot(self) -> int:
+        """Return the seq below which no checkpoint may come back."""
+        return self._saved_seq
+
+    def on_invoked(self, call: Call) -> None:
+        """Keep what may be returned or told later."""
+        event, payload = call.fact.event, call.fact.payload
+        if event.endswith("_stream"):
+            self._streams[event[:-7]].open += 1
+        elif event == "complete":
+            self._completions.append(call)
+        elif event == "checkpoint" and (seq := _seq(payload)) is not None:
+            self._checkpoints.setdefault(seq, []).append(call)
+            if len(self._checkpoints) > _MANY_CHECKPOINTS and not self.looks:
+                self._forget_checkpoints()
+
+    def on_refused(self, call: Call, _fact: Answered) -> None:
+        """Forget what had no effect."""
+        if call.fact.event.endswith("_stream") and call.accepted_at is None:
+            self._streams[call.fact.event[:-7]].open -= 1
+        elif call.fact.event == "complete":
+            self._completions.remove(call)
+        elif call.fact.event == "checkpoint" and (seq := _seq(call.fact.payload)) is not None:
+            calls = self._checkpoints.get(seq, [])
+            if call in calls:
+                calls.remove(call)
+
+    def on_accepted(self, call: Call, fact: Fact) -> None:
+        """Judge a chunk by the others of its stream, a completion by its chunks."""
+        name, _, what = call.fact.event.partition("_")
+        if what == "stream" and name in self._streams:
+            self._chunk(self._streams[name], call, fact)
+        elif what == "complete" and name in self._streams:
+            self._complete(self._streams[name], call, fact)
+        elif call.fact.event == "checkpoint":
+            self._saved_seq = max(self._saved_seq, _seq(call.fact.payload) or 0)
+
+    def on_received(self, _member: Member | None, fact: Received) -> None:
+        """Hold the task that is told against the completion."""
+        task = fact.payload.get("task") if isinstance(fact.payload, dict) else None
+        if fact.event != "task_completed" or not isinstance(task, dict):
+            return
+        rule, task_id = "task/task-completed-names-task", self.family.variable_of(self.topic)
+        if "id" in task and task["id"] != task_id:
+            self.findings.accuse(rule, self.topic, f"the task {task_id}", f"{task['id']!r}", fact)
+        results = [call.fact.payload.get("result") for call in self._completions]
+        if "result" in task and results and not any(same(task["result"], result) for result in results):
+            expected, told = f"the result {results[0]!r}", f"{task['result']!r}"
+            self.findings.accuse(rule, self.topic, expected, told, self._completions[0].fact, fact)
+
+    def on_look(self, call: Call, then: Any, response: Mapping[str, Any], fact: Answered) -> None:
+        """Hold the checkpoint that comes back against those that were saved."""
+        if "checkpoint" not in response:
+            return
+        shown = response["checkpoint"]
+        if shown is None:
+            if then >= 0:
+                expected = f"the checkpoint with seq {then} or a later one"
+                rule = "task/checkpoint-returned"
+                self.findings.accuse(rule, self.topic, expected, "none", call.fact, fact)
+            return
+        if not isinstance(shown, dict) or (seq := _seq(shown)) is None:
+            return
+        if seq < then:
+            rule, expected = "task/checkpoint-latest-wins", f"the checkpoint with seq {then} or a later one"
+            self.findings.accuse(rule, self.topic, expected, f"seq {seq}", call.fact, fact)
+            return
+        candidates = self._checkpoints.get(seq, ())
+        is_known = any(same(each.fact.payload.get("state"), shown.get("state")) for each in candidates)
+        if self.lifecycle.is_fresh and not is_known:
+            expected = f"a checkpoint that was sent with seq {seq}, unchanged"
+            rule = "task/checkpoint-returned"
+            self.findings.accuse(rule, self.topic, expected, f"{shown!r}", call.fact, fact)
+
+    def on_settled(self, _fact: Settled) -> None:
+        """Forget checkpoints that cannot come back, and the streams of a task that is over."""
+        if not self.looks:
+            self._forget_checkpoints()
+        if self.lifecycle.is_over:
+            self._streams = {"input": Stream(), "output": Stream()}
+
+    def _forget_checkpoints(self) -> None:
+        kept = {seq: calls for seq, calls in self._checkpoints.items() if seq >= self._saved_seq}
+        self._checkpoints = kept
+
+    def _chunk(self, stream: Stream, call: Call, fact: Fact) -> None:
+        stream.open -= 1
+        seq, chunk = _seq(call.fact.payload), call.fact.payload.get("chunk")
+        if seq is None:
+            return
+        former = stream.chunks.get(seq)
+        if former is not None:
+            if former[0] != chunk:
+                expected = f"another chunk with seq {seq} is refused"
+                rule = "task/seq-conflict-refused"
+                self.findings.accuse(rule, self.topic, expected, "accepted", former[1].fact, call.fact, fact)
+            return
+        done = stream.completion
+        if done is not None and (done.accepted_at or call.at) < call.at:
+            expected = "no further chunk is accepted once the stream is complete"
+            rule = "task/stream-closed-after-completion"
+            self.findings.accuse(rule, self.topic, expected, "accepted", done.fact, call.fact, fact)
+        stream.chunks[seq] = (chunk, call)
+
+    def _complete(self, stream: Stream, call: Call, fact: Fact) -> None:
+        if stream.completion is not None or not self.lifecycle.is_fresh:
+            return
+        stream.completion = call
+        if stream.open or not all(_is_before(chunk, call) for _, chunk in stream.chunks.values()):
+            return
+        payload, seqs = call.fact.payload, sorted(stream.chunks)
+        content = "".join(stream.chunks[seq][0] for seq in seqs).encode("utf-8", "surrogatepass")
+        checksum = hashlib.sha256(content).hexdigest()
+        if seqs != list(range(len(seqs))):
+            rule, expected = "task/gap-refused", "a completion is refused while a seq is missing"
+        elif payload.get("total_size") != len(content):
+            rule, expected = (
+                "task/size-verified",
+                f"a completion is refused unless the size is {len(content)}",
+            )
+        elif payload.get("checksum") != checksum:
+            rule, expected = "task/checksum-verified", f"a completion is refused unless it has {checksum}"
+        else:
+            return
+        self.findings.accuse(rule, self.topic, expected, "accepted", call.fact, fact)
+
+
+def _seq(payload: Any) -> int | None:
+    seq = payload.get("seq") if isinstance(payload, dict) else None
+    if isinstance(seq, bool) or not isinstance(seq, int | float) or seq != int(seq):
+        return None
+    return int(seq)
+
+
+def _is_before(chunk: Call, completion: Call) -> bool:
+    """Tell whether a chunk surely came before a completion."""
+    if chunk.accepted_at is not None and chunk.accepted_at < completion.at:
+        return True
+    return chunk.member is not None and chunk.member is completion.member and chunk.at < completion.at
