@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from conformance.fixtures.lab import Lab
 
 PHOENIX = "phoenix"
 """Topic of the cases about the layer below the channels."""
+
+
+class Phase(StrEnum):
+    """Where a case comes from and what it needs; the phases of a run, in this order."""
+
+    GENERATED = "generated"
+    """Derived from the documents."""
+    WRITTEN = "hand-written"
+    MACHINE = "machines"
+    """Hypothesis drives several participants against an independent model."""
+    RACE = "races"
+    """Frames that are on their way at the same time; only some order of them must explain the outcome."""
+    WIRE = "wire"
+    """Below the codec: frames, fragments and bytes that no library would send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +38,4 @@ class Case:
     """The main one first; a case may report others as well."""
     title: str
     run: Callable[[Lab], None]
+    phase: Phase = Phase.WRITTEN

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from pydantic import JsonValue
+
 from conformance.case import Case
 from conformance.client.wire import HandshakeRefused, Unreachable, open_tcp
 from conformance.endpoint import Endpoint
@@ -81,18 +83,26 @@ def run_cases(bench: Bench, judge: Judge, cases: Iterable[Case]) -> Iterator[Cas
         started_s = time.monotonic()
         attempts = [run_once(bench, case, 1)]
         while judge.fails(attempts[0]) and len(attempts) < ATTEMPTS:
-            attempts.append(run_once(bench, case, len(attempts) + 1))
+            attempts.append(run_once(bench, case, len(attempts) + 1, attempts[0].program))
         yield judge.result(case, attempts, round((time.monotonic() - started_s) * 1000, 3))
 
 
-def run_once(bench: Bench, case: Case, number: int) -> Attempt:
-    """Run a case once on fixtures of its own; whatever it raises becomes part of the attempt."""
-    lab = Lab(bench, case.id, number)
+def run_once(bench: Bench, case: Case, number: int, program: JsonValue = None) -> Attempt:
+    """Run a case once on fixtures of its own; whatever it raises becomes part of the attempt.
+
+    Args:
+        bench: What is the same for all cases.
+        case: The case.
+        number: Of the attempt, from 1.
+        program: Steps of an earlier attempt that are to be carried out again, for a case that draws its steps.
+
+    """
+    lab = Lab(bench, case.id, number, program)
     try:
         ended, reason = _carry_out(lab, case.run)
     finally:
         lab.close()
-    return Attempt(tuple(lab.breaches), tuple(lab.transcript.entries), ended, reason)
+    return Attempt(tuple(lab.breaches), tuple(lab.transcript.entries), ended, reason, lab.program)
 
 
 def _carry_out(lab: Lab, run: Callable[[Lab], None]) -> tuple[Verdict | None, str | None]:

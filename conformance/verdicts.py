@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from pydantic import JsonValue
+
 from conformance.case import Case
 from conformance.endpoint import Profile
 from conformance.faults import Breach
@@ -26,6 +28,8 @@ class Attempt:
     ended: Verdict | None = None
     """`inconclusive`, `error` or `not run` where the case could not be carried through."""
     reason: str | None = None
+    program: JsonValue = None
+    """The symbolic steps of a case that draws its own; see `Lab.program`."""
 
 
 @dataclass(frozen=True, slots=True)

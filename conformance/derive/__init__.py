@@ -8,8 +8,9 @@ gets its cases with no line of code.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from conformance.case import Case
+from conformance.case import Case, Phase
 from conformance.derive import acceptance, joins, nonces, payloads, roles, signatures, states
 from specs.model import Api, Topic
 
@@ -20,7 +21,7 @@ CONTROL = "control"
 def derived_cases(api: Api) -> list[Case]:
     """Return the derived cases of every topic in the order of the documents."""
     tested = [topic for topic in api.topics.values() if topic.socket != CONTROL]
-    return [case for topic in tested for case in _of_topic(topic, api)]
+    return [replace(case, phase=Phase.GENERATED) for topic in tested for case in _of_topic(topic, api)]
 
 
 def _of_topic(topic: Topic, api: Api) -> Iterator[Case]:
