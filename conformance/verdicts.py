@@ -6,7 +6,7 @@ A failure counts once it has been seen again on fresh fixtures; else the case is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -60,9 +60,10 @@ class Judge:
         """Return the result of a case from its attempts, the first one first."""
         verdict, reason = self._verdict(attempts)
         main = self.api.requirements[case.requirements[0]]
-        findings: list[Finding] = []
-        for attempt in attempts if verdict is Verdict.FLAKY else attempts[:1]:
-            findings += [self._finding(case, breach, attempt, verdict) for breach in attempt.breaches]
+        findings = [self._finding(case, breach, attempts[0], verdict) for breach in attempts[0].breaches]
+        if verdict is Verdict.FLAKY:
+            for number, attempt in enumerate(attempts[1:], start=2):
+                findings += self._seen_again(case, attempts[0], attempt, number)
         return CaseResult(
             case=case.id,
             topic=case.topic,
@@ -75,6 +76,7 @@ class Judge:
             duration_ms=duration_ms,
             findings=findings,
             attempts=0 if verdict is Verdict.NOT_RUN else len(attempts),
+            phase=case.phase.value,
         )
 
     def _verdict(self, attempts: list[Attempt]) -> tuple[Verdict, str | None]:
@@ -94,7 +96,17 @@ class Judge:
         seen = {breach.requirement for breach in again.breaches if self.counts_as_failure(breach)}
         return any(breach.requirement in seen for breach in first.breaches if self.counts_as_failure(breach))
 
-    def _finding(self, case: Case, breach: Breach, attempt: Attempt, verdict: Verdict) -> Finding:
+    def _seen_again(self, case: Case, first: Attempt, again: Attempt, number: int) -> list[Finding]:
+        """Return what a later attempt at a flaky case shows, be it that nothing was wrong: its transcript is evidence."""
+        seen = list(again.breaches)
+        if not self.fails(again):
+            missed = next(breach for breach in first.breaches if self.counts_as_failure(breach))
+            seen.insert(0, replace(missed, observed=f"not seen again: {again.reason or 'nothing is wrong'}"))
+        return [self._finding(case, breach, again, Verdict.FLAKY, number) for breach in seen]
+
+    def _finding(
+        self, case: Case, breach: Breach, attempt: Attempt, verdict: Verdict, number: int = 1
+    ) -> Finding:
         requirement = self.api.requirements[breach.requirement]
         own = verdict if self.counts_as_failure(breach) else Verdict.ADVISORY
         waiver = self.waiver(breach.requirement)
@@ -109,6 +121,7 @@ class Judge:
             expected=breach.expected,
             observed=observed,
             transcript=list(attempt.transcript),
+            attempt=number,
         )
 
 
