@@ -8,6 +8,8 @@ import os
 import random
 import signal
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,11 +21,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from conformance.budget import Budget, seconds_of
 from conformance.case import Case
-from conformance.catalogue import all_cases, select
+from conformance.catalogue import Choice, all_cases
 from conformance.check import Plan, run_check
+from conformance.crew import usual_count
 from conformance.endpoint import read_endpoint
 from conformance.faults import CannotTest, ConfigurationFaulty
+from conformance.ordering import shard_of
 from conformance.own_server import own_server
 from reports.exit_codes import ExitCode
 from reports.record import Run
@@ -71,6 +76,19 @@ def check(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of keys and ids; random when absent.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Advisories count as failures.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Cases at a time, each in a process; one for each core if absent."
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN", help="Time for the run (500ms, 90s, 2m); the strongest cases first."),
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts that make up the whole.")
+    ] = None,
     run_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run folder goes.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -81,8 +99,12 @@ def check(
     with one_line_errors():
         api = load(spec)
         chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
-        cases = select(all_cases(api), include or [], exclude or [])
+        part = None if shard is None else shard_of(shard)
+        choice = Choice(include or [], exclude or [], part, is_hurried=budget is not None)
         overrides = {"url": url, "control": control, "control_token": control_token, "ca": ca}
+        limit_s = None if budget is None else seconds_of(budget)
+        everything = all_cases(api)
+        cases = choice.of(everything)
         with _target(overrides, endpoint, spec, chosen) as target:
             described = read_endpoint(endpoint, target)
             folder = RunFolder(run_dir or default_path(datetime.now(UTC)))
@@ -96,6 +118,10 @@ def check(
                 include or [],
                 exclude or [],
                 folder.path.name,
+                workers=workers or usual_count(),
+                budget=None if limit_s is None else Budget(limit_s, time.monotonic()),
+                shard=part,
+                available=Counter(case.phase for case in everything),
             )
             run = run_check(plan, folder, quiet=as_json)
     with whole_output(run.footer.exit_code):
@@ -163,7 +189,7 @@ def list_(
     """Show the requirements with the cases that cover them, and why others have none."""
     with one_line_errors():
         api = load(spec)
-        cases = select(all_cases(api), include or [], exclude or [])
+        cases = Choice(include or [], exclude or []).of(all_cases(api))
     with whole_output(ExitCode.CONFORMANT):
         _show_list(api, cases, whole=not (include or exclude), as_json=as_json)
 

@@ -6,6 +6,7 @@ A failure counts once it has been seen again on fresh fixtures; else the case is
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -30,6 +31,25 @@ class Attempt:
     reason: str | None = None
     program: JsonValue = None
     """The symbolic steps of a case that draws its own; see `Lab.program`."""
+    is_unanswered: bool = False
+    """Whether it came to nothing and nothing was received in it."""
+
+
+class Told:
+    """Which case of a run is the one to say what many would say: the first of the plan, whichever ran first."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str], str] = {}
+
+    def once(self, case: Case, attempts: Sequence[Attempt]) -> list[Attempt]:
+        """Return the attempts at a case without what an earlier case has said; cases come in the order of the plan."""
+        return [replace(one, breaches=tuple(self._new(case, one.breaches))) for one in attempts]
+
+    def _new(self, case: Case, breaches: Iterable[Breach]) -> Iterator[Breach]:
+        for breach in breaches:
+            subject = breach.subject
+            if subject is None or self._first.setdefault((breach.requirement, subject), case.id) == case.id:
+                yield breach
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +75,10 @@ class Judge:
     def fails(self, attempt: Attempt) -> bool:
         """Tell whether an attempt holds a failure."""
         return any(self.counts_as_failure(breach) for breach in attempt.breaches)
+
+    def has_failed(self, attempts: Sequence[Attempt]) -> bool:
+        """Tell whether a failure was confirmed."""
+        return self._verdict(list(attempts))[0] is Verdict.FAIL
 
     def result(self, case: Case, attempts: list[Attempt], duration_ms: float) -> CaseResult:
         """Return the result of a case from its attempts, the first one first."""

@@ -44,7 +44,7 @@ def listening(api: Api) -> Listening:
 
 def listening_with(api: Api, serializer: V1 | V2) -> Listening:
     advised: list[str] = []
-    monitor = Monitor(api, "agent", serializer, lambda rule, _expected, _observed: advised.append(rule), {})
+    monitor = Monitor(api, "agent", serializer, lambda rule, *_: advised.append(rule), {})
     monitor.note_sent(Message("1", "1", TASK, "phx_join", {}))
     monitor.note_sent(Message("0", "0", DISCOVERY, "phx_join", {}))
     monitor.note_sent(Message("1", "2", TASK, "progress", {"percent": 1, "message": ""}))
