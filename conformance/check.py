@@ -20,8 +20,9 @@ from conformance.endpoint import Endpoint
 from conformance.engine import admit, reach
 from conformance.faults import CannotTest
 from conformance.fixtures.lab import Bench
-from conformance.fixtures.provision import ControlProvisioner
 from conformance.phases import PhaseLog
+from conformance.provisioning.opening import provisioning
+from conformance.provisioning.pools import Share
 from conformance.results import Results, Silence
 from conformance.verdicts import Judge, profile_as_json
 from reports.exit_codes import ExitCode, decide
@@ -113,14 +114,14 @@ def _prepared(plan: Plan, judge: Judge, log: PhaseLog) -> Crew:
         reach(plan.endpoint, plan.api)
     with ExitStack() as stack:
         with log.of(Phase.PROVISION):
-            bench = stack.enter_context(_bench(plan))
+            bench = stack.enter_context(_bench(plan, Share()))
         with log.of(Phase.CONTROLS):
             admit(bench)
     return crew_of(
         Task(
             plan.cases,
             judge,
-            lambda: _bench(plan),
+            lambda share: _bench(plan, share),
             until_s=plan.budget.until_s if plan.budget else None,
             longest_s=plan.endpoint.profile.timeouts.case_s,
         ),
@@ -129,13 +130,9 @@ def _prepared(plan: Plan, judge: Judge, log: PhaseLog) -> Crew:
 
 
 @contextmanager
-def _bench(plan: Plan) -> Iterator[Bench]:
-    provisioner = ControlProvisioner(plan.endpoint, plan.api)
-    provisioner.open()
-    try:
+def _bench(plan: Plan, share: Share) -> Iterator[Bench]:
+    with provisioning(plan.endpoint, plan.api, share) as provisioner:
         yield Bench(plan.api, plan.endpoint, provisioner, plan.seed, plan.label)
-    finally:
-        provisioner.close()
 
 
 def _record(

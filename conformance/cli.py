@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -52,6 +53,13 @@ Exclude = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output instead of tables.")]
 
 
+class Serializer(StrEnum):
+    """The serializers of Phoenix, by the `vsn` that asks for them."""
+
+    V1 = "1.0.0"
+    V2 = "2.0.0"
+
+
 @app.command()
 def check(
     url: Annotated[
@@ -73,6 +81,10 @@ def check(
     spec: Spec = None,
     include: Include = None,
     exclude: Exclude = None,
+    vsn: Annotated[
+        Serializer | None,
+        typer.Option(help="Serializer of the cases that do not choose one themselves; 2.0.0 when absent."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of keys and ids; random when absent.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Advisories count as failures.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
@@ -101,7 +113,13 @@ def check(
         chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
         part = None if shard is None else shard_of(shard)
         choice = Choice(include or [], exclude or [], part, is_hurried=budget is not None)
-        overrides = {"url": url, "control": control, "control_token": control_token, "ca": ca}
+        overrides = {
+            "url": url,
+            "control": control,
+            "control_token": control_token,
+            "ca": ca,
+            "vsn": vsn and vsn.value,
+        }
         limit_s = None if budget is None else seconds_of(budget)
         everything = all_cases(api)
         cases = choice.of(everything)
@@ -179,7 +197,7 @@ def _target(
     if overrides["ca"]:
         raise ConfigurationFaulty("--ca is given, but no wss:// URL to check")
     with own_server(spec, seed) as server:
-        yield {"url": server.url, "control_token": server.token}
+        yield {**overrides, "url": server.url, "control_token": server.token}
 
 
 @app.command(name="list")

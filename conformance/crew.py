@@ -22,6 +22,7 @@ from conformance.case import Case
 from conformance.engine import ATTEMPTS, Outcome, out_of_budget, run_case
 from conformance.faults import CannotTest
 from conformance.fixtures.lab import Bench
+from conformance.provisioning.pools import Share
 from conformance.verdicts import Attempt, Judge
 from reports.record import Verdict
 
@@ -40,7 +41,8 @@ class Task:
 
     cases: Sequence[Case]
     judge: Judge
-    open_bench: Callable[[], AbstractContextManager[Bench]]
+    open_bench: Callable[[Share], AbstractContextManager[Bench]]
+    """Makes the bench of one of several workers."""
     until_s: float | None = None
     """Monotonic time at which no case may be going on any more."""
     longest_s: float | None = None
@@ -78,7 +80,7 @@ class Alone:
     def outcomes(self) -> Generator[tuple[int, Outcome] | None]:
         """Yield the number of a case and its outcome, in the order of the cases."""
         task = self._task
-        with task.open_bench() as bench:
+        with task.open_bench(Share()) as bench:
             for number, case in enumerate(task.cases):
                 if self._is_stopped:
                     return
@@ -92,6 +94,8 @@ class Alone:
 class _Worker:
     process: Any
     pipe: Connection
+    place: int
+    """Which of the crew it is; whoever comes for a worker that has gone takes its place."""
     number: int | None = None
     """Of the case that it runs."""
     started_s: float = 0.0
@@ -138,11 +142,14 @@ class Workers:
     def _hire(self) -> None:
         ours, theirs = self._forking.Pipe()
         others = [worker.pipe for worker in self._workers]
-        process = self._forking.Process(target=_work, args=(self._task, theirs, [ours, *others]), daemon=True)
+        taken = {worker.place for worker in self._workers}
+        place = next(index for index in range(self._count) if index not in taken)
+        arguments = (self._task, Share(place, self._count), theirs, [ours, *others])
+        process = self._forking.Process(target=_work, args=arguments, daemon=True)
         with signals_blocked():
             process.start()
         theirs.close()
-        self._workers.append(_Worker(process, ours))
+        self._workers.append(_Worker(process, ours, place))
 
     def _hear(self, worker: _Worker) -> Iterator[tuple[int, Outcome]]:
         """Take what a worker says, be it only by its end, and give it the next case."""
@@ -242,7 +249,7 @@ def signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(task: Task, pipe: Connection, others: Sequence[Connection]) -> None:
+def _work(task: Task, share: Share, pipe: Connection, others: Sequence[Connection]) -> None:
     """Run the cases that are asked for until nobody asks any more; the body of a worker."""
     # Ctrl-C goes to the whole group; who has started this worker ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -251,7 +258,7 @@ def _work(task: Task, pipe: Connection, others: Sequence[Connection]) -> None:
     for other in others:
         other.close()
     try:
-        with task.open_bench() as bench:
+        with task.open_bench(share) as bench:
             pipe.send(None)
             while True:
                 case = task.cases[pipe.recv()]

@@ -52,7 +52,7 @@ def admit(bench: Bench) -> None:
     socket = next(socket for socket in bench.api.sockets.values() if socket.identity == "agent")
     try:
         agent = lab.agent("control")
-        url = lab.url(socket.name, agent.credentials(socket.credentials[0]), "2.0.0")
+        url = lab.url(socket.name, agent.opening(socket), bench.vsn)
         shown = bench.endpoint.socket_url(bench.api, socket.name)
         try:
             wire = lab.open(url, "control")
@@ -62,7 +62,7 @@ def admit(bench: Bench) -> None:
             raise CannotTest(f"{shown}: {why} ({exc})") from exc
         except Unreachable as exc:
             raise CannotTest(f"{shown}: {exc}") from exc
-        peer = lab.peer(wire, socket=socket.name)
+        peer = lab.peer(wire, socket=socket.name, vsn=bench.vsn)
         # A server that answers anything at all can be judged, be it only for what it does not answer.
         if peer.sync().kind == "silence":
             peer.join(lab.unique("anything"))

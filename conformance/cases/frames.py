@@ -9,8 +9,7 @@ from conformance.client.equality import same
 from conformance.client.raw_frames import TEXT, raw_frame
 from conformance.faults import CannotProvision, CannotTell, Violation
 from conformance.fixtures.stage import Stage
-from conformance.verbs.conversation import conversation, tested_families
-from conformance.verbs.expectations import accepted
+from conformance.verbs.conversation import conversation, may_be_joined_anew, tested_families
 from conformance.verbs.handshakes import agent_socket
 from conformance.verbs.observations import demand_unmatched, naming, phoenix_case, send_join
 from specs import message as phx
@@ -145,14 +144,14 @@ def unicode_kept(lab: Lab) -> None:
 
 
 def _demand_relayed(talk: Conversation, requirement: str, text: str) -> None:
-    payload = {
-        name: f"{value}{text}" if isinstance(value, str) and value.startswith("said") else value
-        for name, value in talk.payload().items()
-    }
-    try:
-        accepted(talk.stage, talk.stage.push(talk.by, talk.event, payload))
-    except Violation as exc:
-        raise Violation(requirement, exc.breach.expected, exc.breach.observed) from exc
+    said = talk.say(payload=talk.payload(text))
+    if not talk.is_taken(said) or not talk.is_heard(said):
+        heard = next(
+            (m for peer in talk.listeners.values() for m in peer.seen(talk.topic, talk.event.event)), None
+        )
+        raise Violation(
+            requirement, f"a push with {text!r} in its payload is relayed as it is", str(heard or "no relay")
+        )
 
 
 # What is ignored
@@ -247,7 +246,7 @@ def _pushing_on_join(lab: Lab) -> tuple[str, str]:
     """Return a family that pushes an event on join, and the event."""
     for family in sorted(tested_families(lab), key=lambda family: not family.presence):
         for event in family.events.values():
-            if event.pushed_on_join and family.fixture.create != "resource":
+            if event.pushed_on_join and may_be_joined_anew(lab, family):
                 return family.name, event.event
     raise CannotProvision("no topic of the documents pushes an event on join")
 

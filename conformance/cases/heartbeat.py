@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.client.equality import same
 from conformance.verbs.conversation import conversation, tested_families
+from conformance.verbs.handshakes import agent_socket
 from conformance.verbs.observations import demand_unmatched, naming, phoenix_case
 from specs import message as phx
 from specs.message import Message
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from conformance.fixtures.lab import Lab
 
 
-def _alone(lab: Lab, vsn: str = "2.0.0") -> Peer:
+def _alone(lab: Lab, vsn: str | None = None) -> Peer:
     """Open a connection that joins nothing."""
-    return lab.connect(lab.agent("alone"), socket=tested_families(lab)[0].socket, vsn=vsn)
+    return lab.connect(lab.agent("alone"), socket=agent_socket(lab).name, vsn=vsn)
 
 
 def _demand_answered(lab: Lab, peer: Peer, beat: Message, requirement: str) -> Message | None:
@@ -83,6 +84,7 @@ def other_event_unmatched(lab: Lab) -> None:
 def only_on_phoenix_topic(lab: Lab) -> None:
     """The event heartbeat on another topic that is not joined gets "unmatched topic"."""
     peer = _alone(lab)
-    for topic in (tested_families(lab)[0].topic_of(lab.unique("never")), lab.unique("nosuch"), "Phoenix"):
+    own = [family.topic_of(lab.unique("never")) for family in tested_families(lab)[:1]]
+    for topic in (*own, lab.unique("nosuch"), "Phoenix"):
         asked = peer.send(Message(None, lab.unique("ref"), topic, phx.HEARTBEAT, {}))
         demand_unmatched(lab, peer, asked, "heartbeat/only-on-phoenix-topic")

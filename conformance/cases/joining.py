@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.client.equality import same
 from conformance.faults import CannotTell
-from conformance.verbs.conversation import Conversation, conversation, is_restricted, pushing_stages
+from conformance.verbs.conversation import Conversation, conversation, pushing_stages, refused_topic
 from conformance.verbs.observations import (
     closes,
     demand_joined,
@@ -46,13 +46,13 @@ def ok_reply(lab: Lab) -> None:
 @phoenix_case("joining/refusal-is-reply")
 def refusal_is_reply(lab: Lab) -> None:
     """A refused join is answered by one reply with status error, and by nothing else."""
-    talk = conversation(lab, wants=is_restricted)
+    talk, topic = refused_topic(lab)
     outsider = lab.connect(lab.agent("outsider"), socket=talk.family.socket)
-    answer = _refused_join(outsider, talk.topic)
+    answer = _refused_join(outsider, topic)
     rule = "joining/refusal-is-reply"
     lab.demand(answer.kind == "error", rule, "a refused join gets a phx_reply with status error", answer)
     outsider.sync()
-    frames = [message for message in outsider.inbox if message.topic == talk.topic]
+    frames = [message for message in outsider.inbox if message.topic == topic]
     lab.demand(len(frames) == 1, rule, "nothing but the one reply", "; ".join(map(str, frames)))
 
 
@@ -92,11 +92,11 @@ def case_sensitive_topic(lab: Lab) -> None:
 @phoenix_case("joining/error-leaves-unjoined")
 def error_leaves_unjoined(lab: Lab) -> None:
     """After a refused join a push on the topic gets "unmatched topic"."""
-    talk = conversation(lab, wants=is_restricted)
+    talk, topic = refused_topic(lab)
     outsider = lab.connect(lab.agent("outsider"), socket=talk.family.socket)
-    _refused_join(outsider, talk.topic)
+    _refused_join(outsider, topic)
     rule = "joining/error-leaves-unjoined"
-    demand_unmatched(lab, outsider, talk.say(outsider).message, rule)
+    demand_unmatched(lab, outsider, talk.say(outsider, topic=topic).message, rule)
     talk.demand_taken(rule, "the channels of others go on")
 
 

@@ -200,7 +200,7 @@ def push_before_leave_answered(lab: Lab) -> None:
     # A reply behind phx_close would have come with the relay.
     peer.sync()
     answered = replies(peer, said.message)
-    is_taken = is_heard or any(reply.payload["status"] == "ok" for reply in answered)
+    is_taken = is_heard or any(talk.is_usual(reply) for reply in answered)
     lab.demand(is_taken, rule, "a push before phx_leave is taken", "neither an ok reply nor a relay")
     for reply in answered:
         is_before = place(peer, reply) < place(peer, closed)

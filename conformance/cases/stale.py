@@ -146,7 +146,7 @@ def null_join_ref_accepted(lab: Lab) -> None:
     if not replies(talk.peer, later.message) or talk.event.relay:
         talk.is_heard(later)
     lab.demand(
-        any(reply.payload["status"] == "ok" for reply in replies(talk.peer, said.message))
+        any(talk.is_usual(reply) for reply in replies(talk.peer, said.message))
         or (talk.is_labelled and talk.has_trace(said)),
         "stale/null-join-ref-accepted",
         "a push without join_ref is taken",

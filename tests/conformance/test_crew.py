@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from multiprocessing import active_children
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from conformance.crew import Alone, Crew, Task, Workers, crew_of, usual_count
 from conformance.engine import Outcome
 from conformance.faults import CannotTest, Violation
 from conformance.fixtures.lab import Bench, Lab
+from conformance.provisioning.pools import Share
 from conformance.verdicts import Judge
 from reports.record import Verdict
 from specs.model import Api
@@ -39,7 +41,7 @@ def crew(bench_at: Any, api: Api) -> Callable[..., Crew]:
         bench: Bench = bench_at()
 
         @contextmanager
-        def usual() -> Iterator[Bench]:
+        def usual(_share: Share) -> Iterator[Bench]:
             yield bench
 
         judge = Judge(api, bench.endpoint.profile, is_strict=False)
@@ -190,7 +192,7 @@ def test_a_worker_that_cannot_begin_is_done_without(crew: Any, bench_at: Any, tm
     """An endpoint that lets only one in is tested by that one."""
 
     @contextmanager
-    def only_once() -> Iterator[Bench]:
+    def only_once(_share: Share) -> Iterator[Bench]:
         try:
             (tmp_path / "taken").touch(exist_ok=False)
         except FileExistsError:
@@ -200,11 +202,29 @@ def test_a_worker_that_cannot_begin_is_done_without(crew: Any, bench_at: Any, tm
     assert sorted(gathered(crew(3, *[passes] * 5, open_bench=only_once))) == list(range(5))
 
 
+def test_each_worker_has_a_share_of_its_own(crew: Any, bench_at: Any, tmp_path: Path) -> None:
+    """What is listed for a run is divided among the workers; whoever comes for one that has gone takes its share."""
+
+    @contextmanager
+    def noted(share: Share) -> Iterator[Bench]:
+        with (tmp_path / f"{share.index} of {share.count}").open("a") as file:
+            file.write("x")
+        yield bench_at()
+
+    def dies(_lab: Lab) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    gathered(crew(3, dies, *[passes] * 12, open_bench=noted))
+    begun = {path.name: len(path.read_text()) for path in tmp_path.iterdir()}
+    assert begun.keys() == {"0 of 3", "1 of 3", "2 of 3"}
+    assert sum(begun.values()) == 4
+
+
 def test_where_no_worker_can_begin_the_endpoint_cannot_be_tested(crew: Any) -> None:
     """With the reason of the last one."""
 
     @contextmanager
-    def never() -> Iterator[Bench]:
+    def never(_share: Share) -> Iterator[Bench]:
         raise CannotTest("nobody gets in")
         yield
 
