@@ -171,8 +171,8 @@ class PlainTopic(Section):
             raise ValueError(f"label: the payload has no text under {self.label!r}")
         if self.event is None and (self.payload or self.relayed or self.label):
             raise ValueError("event: it is not named, but its payload or effect is")
-        if self.answer == "none" and self.event and not self.relayed:
-            raise ValueError("answer: an event with neither answer nor relay shows nothing")
+        if self.answer == "none" and self.event and not (self.relayed and self.label):
+            raise ValueError("answer: an event without one must be relayed, and its payload needs a label")
         return self
 
 

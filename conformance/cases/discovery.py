@@ -58,7 +58,7 @@ class Offer:
 
 def topic_of(lab: Lab) -> str:
     """Return the topic of discovery."""
-    return lab.api.topics[FAMILY].topic_of(None)
+    return lab.family(FAMILY).topic_of(None)
 
 
 def arrive(lab: Lab, agent: Agent, *, vsn: str | None = None, name: str | None = None) -> Peer:

@@ -38,7 +38,7 @@ class StaticProvisioner(Provisioner):
             for number, described in enumerate(settings.plain, start=1)
         )
         agents, resources = shared(settings.agents, settings.resources, share)
-        self._listed = len(resources)
+        self._resources = resources
         self._is_share = share.count > 1
         self._rested = list(agents)
         self._used: set[str] = set()
@@ -133,12 +133,14 @@ class StaticProvisioner(Provisioner):
         )
 
     def _no_resource(self, family: str, roles: Mapping[str, str | None], params: Mapping[str, Any]) -> str:
+        if not any(resource.family == family for resource in self._resources):
+            return f"the provisioner lists no {family} resource"
         made = ", ".join(f"{name} {value!r}" for name, value in sorted(params.items()))
         given = ", ".join(sorted(role for role, agent_id in roles.items() if agent_id is not None))
-        text = f"the provisioner lists no unused {family} resource"
-        text += f" made with {made}" if made else ""
-        text += f" whose {given} the case has chosen already" if given else ""
-        return f"{text}, whose agents are free{_of_share(is_share=self._is_share)}"
+        text = f"the provisioner has no {family} resource left"
+        text += f" that is made with {made}" if made else ""
+        text += f" for the {given} that the case has chosen" if given else ""
+        return text + _of_share(is_share=self._is_share)
 
     # The rest
 

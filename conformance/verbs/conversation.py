@@ -136,6 +136,10 @@ class Conversation:
 
     def is_taken(self, said: Said) -> bool:
         """Tell whether a push reached its channel: its usual reply or, where none comes, the relay."""
+        if self._answer == "none":
+            # No answer is waited for; one that comes nevertheless comes before that to a later heartbeat, or not at all.
+            said.peer.sync()
+            return said.peer.answer(said.message, 0).kind == "silence" and self.is_heard(said)
         answer = said.peer.answer(said.message)
         if answer.message is not None and self.is_usual(answer.message):
             return True
