@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.client.equality import same
 from conformance.verbs.conversation import conversation, tested_families
 from conformance.verbs.handshakes import agent_socket
-from conformance.verbs.observations import demand_unmatched, naming, phoenix_case
+from conformance.verbs.observations import SHOWING, demand_unmatched, naming, phoenix_case
 from specs import message as phx
 from specs.message import Message
 
@@ -53,7 +53,7 @@ def before_join(lab: Lab) -> None:
 @phoenix_case("heartbeat/null-join-ref-in-reply")
 def null_join_ref_in_reply(lab: Lab) -> None:
     """The reply to a heartbeat has a null join_ref whatever that of the heartbeat was."""
-    peer, rule = _alone(lab), "heartbeat/null-join-ref-in-reply"
+    peer, rule = _alone(lab, SHOWING), "heartbeat/null-join-ref-in-reply"
     with naming(rule, "frames/reply-echoes-join-ref"):
         for join_ref in (None, "5", 5):
             beat = peer.send(replace(peer.session.heartbeat(), join_ref=join_ref))

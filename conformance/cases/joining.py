@@ -9,6 +9,7 @@ from conformance.client.equality import same
 from conformance.faults import CannotTell
 from conformance.verbs.conversation import Conversation, conversation, pushing_stages, refused_topic
 from conformance.verbs.observations import (
+    SHOWING,
     closes,
     demand_joined,
     demand_reply_join_ref,
@@ -182,7 +183,7 @@ def join_blocks_connection(lab: Lab) -> None:
 @phoenix_case("joining/topics-independent")
 def topics_independent(lab: Lab) -> None:
     """Two topics on one connection keep their own join_refs, and a refusal on a third changes neither."""
-    talk = conversation(lab)
+    talk = conversation(lab, vsn=SHOWING)
     other = talk.sibling()
     peer, rule = talk.peer, "joining/topics-independent"
     with prerequisite():
@@ -220,7 +221,7 @@ def _join_without_join_ref(talk: Conversation, requirement: str) -> tuple[Peer, 
 @phoenix_case("joining/null-join-ref")
 def null_join_ref(lab: Lab) -> None:
     """A join without join_ref is accepted, and its ref serves as the channel's join_ref."""
-    talk = conversation(lab)
+    talk = conversation(lab, vsn=SHOWING)
     peer, join = _join_without_join_ref(talk, "joining/null-join-ref")
     for _ in range(2):
         demand_reply_join_ref(talk, peer, "joining/null-join-ref", join.ref, sent=None)
@@ -229,7 +230,7 @@ def null_join_ref(lab: Lab) -> None:
 @phoenix_case("joining/null-join-ref-then-ref")
 def null_join_ref_then_ref(lab: Lab) -> None:
     """After a join without join_ref a push with its ref as join_ref is dropped or answered with it."""
-    talk = conversation(lab)
+    talk = conversation(lab, vsn=SHOWING)
     rule = "joining/null-join-ref-then-ref"
     with prerequisite():
         peer, join = _join_without_join_ref(talk, "joining/null-join-ref")

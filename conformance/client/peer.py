@@ -187,6 +187,10 @@ class Peer:
     def _ends(self, message: Message, pushed: Message) -> bool:
         return pushed.join_ref is None or same(message.ref, pushed.join_ref)
 
+    def shown(self, join_ref: Any) -> Any:
+        """Return a join_ref as the frames of this connection show it: those of serializer 1.0.0 have none (F-3)."""
+        return join_ref if self.serializer.carries_join_ref else None
+
     def mark(self) -> int:
         """Return the present end of the inbox, to look only at what comes later."""
         return len(self.inbox)

@@ -57,7 +57,7 @@ def contained(talk: Conversation, requirement: str, what: str, compose: Compose)
     join_ref = peer.session.join_ref(talk.topic)
     outcome = _observe(talk, requirement, what, peer, compose)
     for error in outcome.errors:
-        if not (same(error.join_ref, join_ref) and same(error.ref, join_ref)):
+        if not (same(error.join_ref, peer.shown(join_ref)) and same(error.ref, join_ref)):
             raise Violation(requirement, f"phx_error carries {join_ref!r} as join_ref and ref", f"{error}")
     if second is not None:
         _demand_joined(peer, second, requirement, what)

@@ -42,8 +42,10 @@ class Said:
 class Conversation:
     """A joined topic with an event that may be pushed on it again and again."""
 
-    def __init__(self, lab: Lab, stage: Stage, event: Event) -> None:
+    def __init__(self, lab: Lab, stage: Stage, event: Event, vsn: str | None = None) -> None:
         self.lab = lab
+        self.vsn = vsn or lab.bench.vsn
+        """Serializer of the connections that are not asked to have another."""
         self.stage = stage
         self.event = event
         self.by = stage.sender_of(event)
@@ -64,7 +66,9 @@ class Conversation:
 
     def connect(self, name: str, connection: str, *, vsn: str | None = None) -> Peer:
         """Open a further connection of a member of the cast, which joins nothing."""
-        return self.lab.connect(self.stage.agents[name], socket=self.family.socket, vsn=vsn, name=connection)
+        return self.lab.connect(
+            self.stage.agents[name], socket=self.family.socket, vsn=vsn or self.vsn, name=connection
+        )
 
     def reconnect(self, *, vsn: str | None = None) -> Peer:
         """Let a fresh connection that has joined nothing take the place of the sender's."""
@@ -83,7 +87,7 @@ class Conversation:
         for name in self.family.fixture.cast:
             joined(self.stage.peers[name], stage.topic, self.family.join.rules["join"], name)
         stage.peers = dict(self.stage.peers)
-        return Conversation(self.lab, stage, self.event)
+        return Conversation(self.lab, stage, self.event, self.vsn)
 
     def another_topic(self) -> str:
         """Make another resource for the same cast and return its topic, which nobody has joined."""
@@ -199,7 +203,7 @@ def conversation(
     reason = "no family of the documents has an event that can be pushed again and again"
     for family, event in _candidates(lab, wants):
         try:
-            found = Conversation(lab, Stage.build(lab, family.name, vsn=vsn), event)
+            found = Conversation(lab, Stage.build(lab, family.name, vsn=vsn), event, vsn)
         except CannotProvision as exc:
             reason = str(exc)
             continue

@@ -47,7 +47,7 @@ def closes(
     provocations: Mapping[str, Provoke],
     *,
     code: int = 1011,
-    vsn: str | None = None,
+    vsn: str = "2.0.0",
 ) -> None:
     """Demand that each provocation ends the connection that it is sent on, and nothing else.
 
@@ -59,7 +59,7 @@ def closes(
         requirement: What a connection that stays open, or closes otherwise, breaks.
         provocations: What to send, by its description.
         code: The close code that must come.
-        vsn: Serializer of the connections to be ended; that of the profile when None.
+        vsn: Serializer of the connections to be ended, whatever that of the profile: what is sent is written for it.
 
     """
     talk = conversation(lab)

@@ -66,9 +66,9 @@ class Watcher:
         if message.topic != self.topic:
             return
         try:
-            if message.event == phx.PHX_REPLY and message.ref == message.join_ref:
+            if message.event == phx.PHX_REPLY and message.ref in self.peer.monitor.join_refs[self.topic]:
                 # A join of this session: its ref is its join_ref.
-                self.view.joined(message.join_ref)
+                self.view.joined(message.ref)
             elif message.event == STATE:
                 self.view.state(message.payload, self.peer.session.join_ref(self.topic))
                 self.told |= refs_in(message.payload)
