@@ -193,7 +193,7 @@ class Wire:
 
     def send(self, frame: Frame) -> None:
         """Send one unfragmented message."""
-        self._transcript.add(self.name, "sent", frame.data.decode() if frame.is_text else frame.data)
+        self.note_sent(frame)
         if self._protocol.state is not State.OPEN:
             return
         if frame.is_text:
@@ -209,6 +209,12 @@ class Wire:
     def send_bytes(self, data: bytes, what: str) -> None:
         """Put bytes on the wire that need not be a WebSocket frame; `what` goes into the transcript."""
         self._transcript.add(self.name, "sent", f"<{what}: {data[:60].hex(' ')}>")
+        self._write(data)
+
+    def put(self, data: bytes, after_s: float = 0.0) -> None:
+        """Put bytes on the wire at once, or a moment later; the transcript has been told of them before."""
+        if after_s:
+            time.sleep(after_s)
         self._write(data)
 
     def send_fragments(self, parts: list[bytes]) -> None:
@@ -233,6 +239,10 @@ class Wire:
             for event in self._protocol.events_received():
                 self._take(event)
         return self._frames.popleft() if self._frames else None
+
+    def note_sent(self, frame: Frame) -> None:
+        """Put a message that is sent into the transcript."""
+        self._transcript.add(self.name, "sent", frame.data.decode() if frame.is_text else frame.data)
 
     def note_received(self, frame: Frame) -> None:
         """Put a message that was taken into the transcript."""
