@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 
 
+def at_once(messages: Sequence[tuple[Peer, Message]], gaps_s: Sequence[float] | None = None) -> None:
+    """Put messages on the wire, each on its connection, one right behind the other.
+
+    All frames are complete before the first is sent, so that no more lies between two than a call of the system.
+
+    Args:
+        messages: What to send, in this order.
+        gaps_s: How long to wait before each; not at all when None.
+
+    """
+    ready = [(peer.wire, raw_frame(TEXT, peer.prepare(message).data)) for peer, message in messages]
+    for (wire, data), gap_s in zip(ready, gaps_s or [0.0] * len(ready), strict=True):
+        wire.put(data, gap_s)
+
+
 class Arena:
     """The connections of a race; they stay while its topics change.
 
@@ -120,14 +135,11 @@ class Arena:
 
         """
         racers = self.racers
-        sent: dict[str, Message] = {}
-        ready: list[tuple[Peer, bytes]] = []
-        for move in moves:
-            peer = racers[move.racer]
-            message = sent[move.name] = peer.session.push(self.topic, move.event, dict(move.payload))
-            ready.append((peer, raw_frame(TEXT, peer.prepare(message).data)))
-        for (peer, data), gap_s in zip(ready, gaps_s, strict=True):
-            peer.wire.put(data, gap_s)
+        sent = {
+            move.name: racers[move.racer].session.push(self.topic, move.event, dict(move.payload))
+            for move in moves
+        }
+        at_once([(racers[move.racer], sent[move.name]) for move in moves], gaps_s)
         return sent
 
     def looks(self) -> list[Answer]:
