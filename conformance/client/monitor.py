@@ -127,7 +127,8 @@ class Monitor:
             allowed = [push.join_ref]
         else:
             # The answer to a stale push carries the channel's own join_ref on Phoenix 1.7 (section 17).
-            allowed = [push.join_ref, *self.join_refs.get(push.topic, ())]
+            known = self.join_refs.get(push.topic, ()) if isinstance(push.topic, str) else ()
+            allowed = [push.join_ref, *known]
         if not any(same(_echoed(ref, message.payload), message.join_ref) for ref in allowed):
             raise Violation(
                 "frames/reply-echoes-join-ref",

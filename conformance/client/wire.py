@@ -6,7 +6,9 @@ frames that no library would produce can be sent.
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import struct
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -274,6 +276,19 @@ class Wire:
         has_ended = self.wait_closed(time.monotonic() + linger_s) is not None
         self.abort()
         return has_ended
+
+    def half_close(self) -> None:
+        """Let TCP say that no more comes, without a close frame; what the other side sends can still be read."""
+        self._transcript.add(self.name, "note", "sends no more, without a close frame")
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Drop the TCP connection by a reset, as when a machine has lost it."""
+        self._transcript.add(self.name, "note", "resets the connection")
+        with contextlib.suppress(OSError):
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.abort()
 
     def abort(self) -> None:
         """Drop the TCP connection."""

@@ -55,6 +55,10 @@ class Fault:
     """In words."""
     segments: tuple[bytes, ...]
     """One write each; before each but the first, others have been answered, so that it comes in a segment of its own."""
+    asks: tuple[Message, ...] = ()
+    """What the bytes may be taken for, and a reply may echo."""
+    codes: tuple[int, ...] = ()
+    """With which it closes the connection, where it is not as for the others of its row."""
 
 
 def faults(named: Iterable[tuple[str, bytes]]) -> list[Fault]:
@@ -63,10 +67,18 @@ def faults(named: Iterable[tuple[str, bytes]]) -> list[Fault]:
 
 
 class Scene:
-    """Connections that look on, and one after the other that err."""
+    """Connections that look on, and one after the other that err.
 
-    def __init__(self, lab: Lab, vsn: str = "2.0.0") -> None:
+    Args:
+        lab: The attempt.
+        vsn: Serializer of those that err.
+        unaffected: What breaks when one that looks on notices anything.
+
+    """
+
+    def __init__(self, lab: Lab, vsn: str = "2.0.0", *, unaffected: str = UNAFFECTED) -> None:
         self.lab = lab
+        self._unaffected = unaffected
         self.talk = conversation(lab)
         self._vsn = vsn
         self.patience_s = lab.reply_s
@@ -87,23 +99,36 @@ class Scene:
         try:
             peer = self.talk.connect(other_of(self.talk), "victim", vsn=self._vsn)
         except CannotTell as exc:
-            raise Violation(UNAFFECTED, "a fresh connection works", str(exc)) from exc
+            raise Violation(self._unaffected, "a fresh connection works", str(exc)) from exc
         began_s = time.monotonic()
         answer = peer.join(self.talk.topic)
         join_s = time.monotonic() - began_s
         self.patience_s = min(self.lab.reply_s, max(LEAST_PATIENCE_S, PATIENCE * join_s))
         if answer.kind != "ok":
-            raise Violation(UNAFFECTED, "a fresh connection works", f"{answer} to a join")
+            raise Violation(self._unaffected, "a fresh connection works", f"{answer} to a join")
         for ref in (REF, BEHIND):
             peer.monitor.note_sent(Message(None, ref, phx.PHOENIX_TOPIC, phx.HEARTBEAT, {}))
         return peer
 
     def send(self, peer: Peer, fault: Fault) -> None:
         """Send a fault."""
+        for message in fault.asks:
+            peer.monitor.note_sent(message)
         for index, data in enumerate(fault.segments):
             if index:
                 self._elsewhere.sync()
             peer.wire.send_bytes(data, fault.what)
+
+    def is_answered(self, peer: Peer, requirement: str, fault: Fault) -> bool:
+        """Report a heartbeat that was sent on a connection and is not answered once, and tell whether it is."""
+        with naming(requirement, *_ECHOES):
+            peer.wait_event(phx.PHOENIX_TOPIC, phx.PHX_REPLY, matches=lambda _: _count(peer, REF) > 0)
+            answer = peer.sync()
+        count = _count(peer, REF)
+        is_met = count == 1 and answer.kind == "ok"
+        observed = str(peer.wire.closed or f"{count} replies, and {answer} to another heartbeat")
+        self.lab.demand(is_met, requirement, f"{fault.what} is answered once", observed)
+        return is_met
 
     def look(self, fault: Fault) -> None:
         """Demand that those who look on have noticed nothing of a fault.
@@ -116,19 +141,23 @@ class Scene:
         said = self.talk.say()
         if not self.talk.is_taken(said):
             raise Violation(
-                UNAFFECTED, f"a push is taken after {fault.what}", str(said.peer.answer(said.message, 0))
+                self._unaffected,
+                f"a push is taken after {fault.what}",
+                str(said.peer.answer(said.message, 0)),
             )
         answer = self._elsewhere.answer(beat)
         if answer.kind != "ok":
-            raise Violation(UNAFFECTED, f"a connection elsewhere goes on after {fault.what}", str(answer))
+            raise Violation(
+                self._unaffected, f"a connection elsewhere goes on after {fault.what}", str(answer)
+            )
         for peer in (*self.talk.stage.peers.values(), self._elsewhere):
             ended = [message for message in peer.inbox if message.event in ENDS]
             if ended:
-                raise Violation(UNAFFECTED, f"no channel ends by {fault.what}", f"{ended[0]}")
+                raise Violation(self._unaffected, f"no channel ends by {fault.what}", f"{ended[0]}")
 
     def end(self) -> None:
         """Demand that all connections go on, and that a fresh one works."""
-        goes_on(self.talk, self._marks, UNAFFECTED)
+        goes_on(self.talk, self._marks, self._unaffected)
 
 
 def _each(scene: Scene, faults: Iterable[Fault], judge: Callable[[Peer, Fault], bool]) -> None:
@@ -148,15 +177,15 @@ def closes_with(
     scene: Scene, requirement: str, faults: Iterable[Fault], codes: Sequence[int] = (PROTOCOL_ERROR,)
 ) -> None:
     """Demand that each fault closes its connection with one of the codes, unanswered, and nothing else."""
-    shown = " or ".join(map(str, codes))
 
     def judge(peer: Peer, fault: Fault) -> bool:
-        expected = f"{fault.what} closes the connection with {shown}"
+        allowed = fault.codes or codes
+        expected = f"{fault.what} closes the connection with {' or '.join(map(str, allowed))}"
         closed = _closed(peer, requirement)
         _demand_unanswered(peer, requirement, fault, (REF, BEHIND))
         demand_no_end(peer.inbox)
-        is_met = closed is not None and closed.code in codes
-        if closed is not None and not is_met and PROTOCOL_ERROR in codes:
+        is_met = closed is not None and closed.code in allowed
+        if closed is not None and not is_met and PROTOCOL_ERROR in allowed:
             # What is before the server may end such a connection by itself, and in its own way.
             scene.lab.advise(requirement, expected, str(closed))
         else:
@@ -182,18 +211,7 @@ def ends(scene: Scene, requirement: str, faults: Iterable[Fault]) -> None:
 
 def answered(scene: Scene, requirement: str, faults: Iterable[Fault]) -> None:
     """Demand that the heartbeat in each frame, or row of frames, is answered once, and the connection goes on."""
-
-    def judge(peer: Peer, fault: Fault) -> bool:
-        with naming(requirement, *_ECHOES):
-            peer.wait_event(phx.PHOENIX_TOPIC, phx.PHX_REPLY, matches=lambda _: _count(peer, REF) > 0)
-            answer = peer.sync()
-        count = _count(peer, REF)
-        is_met = count == 1 and answer.kind == "ok"
-        observed = str(peer.wire.closed or f"{count} replies, and {answer} to another heartbeat")
-        scene.lab.demand(is_met, requirement, f"{fault.what} is answered once", observed)
-        return is_met
-
-    _each(scene, faults, judge)
+    _each(scene, faults, lambda peer, fault: scene.is_answered(peer, requirement, fault))
 
 
 def contained(
@@ -208,6 +226,17 @@ def contained(
         with naming(requirement, *_ECHOES):
             peer.answer(peer.heartbeat(), scene.patience_s)
         _demand_unanswered(peer, requirement, fault, unanswered)
+        return True
+
+    _each(scene, faults, judge)
+
+
+def survived(scene: Scene, faults: Iterable[Fault]) -> None:
+    """Demand that others notice nothing, whatever becomes of each connection."""
+
+    def judge(_peer: Peer, fault: Fault) -> bool:
+        # Once others have been answered the server has seen it.
+        scene.look(fault)
         return True
 
     _each(scene, faults, judge)
@@ -258,4 +287,6 @@ def _demand_unanswered(peer: Peer, requirement: str, fault: Fault, refs: Sequenc
 
 
 def _count(peer: Peer, ref: str) -> int:
-    return sum(message.ref == ref for message in peer.seen(phx.PHOENIX_TOPIC, phx.PHX_REPLY))
+    """Count the heartbeats of that ref that were answered ok."""
+    found = peer.seen(phx.PHOENIX_TOPIC, phx.PHX_REPLY)
+    return sum(message.ref == ref and message.payload["status"] == "ok" for message in found)

@@ -166,3 +166,12 @@ def test_a_binary_reply_carries_refs_as_text(listening: Listening) -> None:
     listening.monitor.note_sent(Message("1", 6, TASK, "progress", {}))
     with pytest.raises(Violation):
         listening.hear("1", "6", TASK, "phx_reply", OK)
+
+
+def test_a_topic_that_is_no_string_can_be_left(listening: Listening) -> None:
+    """The reply to a leave of what can be no topic carries the refs that were sent."""
+    listening.monitor.note_sent(Message("1", "2", ["task:1"], "phx_leave", {}))
+    listening.hear("1", "2", ["task:1"], "phx_reply", OK)
+    with pytest.raises(Violation) as caught:
+        listening.hear("3", "2", ["task:1"], "phx_reply", OK)
+    assert caught.value.breach.requirement == "frames/reply-echoes-join-ref"
