@@ -21,6 +21,9 @@ ON = st.sampled_from((0, 0, 0, 0, 1))
 BACK = st.integers(0, 2)
 """Which of several, the latest one first."""
 
+PICK = st.integers(0, 11)
+"""Which of those that make sense as things stand; see `Play.concrete`."""
+
 
 def arguments(**each: Any) -> Arguments:
     """Return a strategy of arguments; what is no strategy is fixed."""

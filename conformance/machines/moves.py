@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from pydantic import JsonValue
@@ -48,3 +49,11 @@ def nth(items: list[Any] | tuple[Any, ...], index: int) -> Any:
     if not items:
         raise NotApplicable
     return items[index % len(items)]
+
+
+def concrete(move: Move, argument: str, placeholder: str, words: Sequence[str]) -> Move:
+    """Return a move in which an argument that was left open is one of some words, by its `pick`."""
+    filled = {name: value for name, value in move.items() if name != "pick"}
+    if move.get(argument) == placeholder and words:
+        filled[argument] = words[move["pick"] % len(words)]
+    return filled

@@ -8,15 +8,18 @@ from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 
-from conformance.machines.drawing import AT, BACK, COMMON, ON, WHO, Moves, arguments, mostly
+from conformance.machines.drawing import AT, BACK, COMMON, ON, PICK, WHO, Moves, arguments, mostly
 from conformance.machines.forging import FORGED, GOOD, signed
-from conformance.machines.moves import Move, NotApplicable, Program, nth
+from conformance.machines.moves import Move, NotApplicable, Program, concrete, nth
 from conformance.machines.play import Play, Scene
 from conformance.models.expectation import Push
 from conformance.models.negotiation import ACCEPTED, SMALLEST, Session
 from specs.amounts import add, average, format_amount, subtract
 
 ROUNDS_TO = Decimal("0.01")
+OPEN = "?"
+"""To be chosen as things stand."""
+WRONG = ("rounded", "off", "client", "provider", "former", "all", "only", "half")
 
 
 class NegotiationPlay(Play[Session]):
@@ -56,7 +59,20 @@ class NegotiationPlay(Play[Session]):
         if move["do"] == "offer" or move["do"] in COMMON:
             return super().prelude(move)
         who = 1 - move.get("who", 0)
-        return {"do": "offer", "who": who, "at": 0, "amount": "whole", "back": 0, "on": move["on"]}
+        amount = OFFERED[(len(self.scene(move["on"]).pushed) + move.get("at", 0)) % len(OFFERED)]
+        return {"do": "offer", "who": who, "at": 0, "amount": amount, "back": 0, "on": move["on"]}
+
+    def ends(self, move: Move) -> bool:
+        """Tell whether a move is likely to end the session."""
+        is_good = move.get("amount") == "average" and move.get("sign", GOOD) == GOOD
+        return super().ends(move) or (move["do"] == "accept" and is_good)
+
+    def concrete(self, move: Move) -> Move:
+        """Choose among the wrong amounts that there are."""
+        scene = self.known(move.get("on", 0))
+        if move["do"] != "accept" or scene is None:
+            return concrete(move, "amount", OPEN, ["average"])
+        return concrete(move, "amount", OPEN, _wrong_amounts(scene.worlds.likely))
 
     def do_offer(
         self, who: int, at: int, amount: str, back: int, sign: str = GOOD, on: int = 0, stale: bool = False
@@ -150,6 +166,19 @@ def _accepted(session: Session, what: str) -> Decimal:
     return _writable(amounts[what])
 
 
+def _wrong_amounts(session: Session) -> list[str]:
+    """Return what may be accepted by mistake as things stand."""
+    wrong = []
+    for what in WRONG:
+        try:
+            amount = _accepted(session, what)
+        except NotApplicable:
+            continue
+        if amount != session.middle:
+            wrong.append(what)
+    return wrong or ["average"]
+
+
 def _mean(offers: tuple[Decimal, ...]) -> Decimal:
     total = Decimal(0)
     for offer in offers:
@@ -177,8 +206,8 @@ MOVES: Moves = {
     "accept": mostly(
         1,
         arguments(who=WHO, at=AT, amount="average", on=ON),
-        {"amount": st.sampled_from(("rounded", "off", "client", "provider", "former", "all"))},
-        {"amount": st.sampled_from(("only", "half"))},
+        {"amount": OPEN, "pick": PICK},
+        {"amount": OPEN, "pick": PICK},
         {"sign": st.sampled_from(FORGED)},
     ),
     "reject": arguments(who=WHO, at=AT, on=ON),

@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.case import Case, Phase
 from conformance.fixtures.lab import Lab
-from conformance.machines import negotiation, payment, task
+from conformance.machines import discovery, messages, negotiation, payment, task
 from conformance.machines.drawing import COMMON, Moves, machine_of
 from conformance.machines.play import Play
 from conformance.machines.search import Effort, Search, run_program
@@ -32,7 +32,7 @@ class Offer:
     def case(self, effort: Effort) -> Case:
         """Return the machine as a case."""
         family = self.play.FAMILY
-        machine = machine_of(f"{family}Machine", {**self.moves, **COMMON}, self.weights)
+        machine = machine_of(f"{family}Machine", {**COMMON, **self.moves}, self.weights)
 
         def run(lab: Lab) -> None:
             if lab.program is not None:
@@ -67,6 +67,22 @@ OFFERS = (
         "A client and a provider offer, accept and reject as they may and may not.",
         negotiation.REQUIREMENTS,
         negotiation.WEIGHTS,
+    ),
+    Offer(
+        "machine",
+        messages.MessagesPlay,
+        messages.MOVES,
+        "Two agents are sent messages and settle their own and each other's.",
+        messages.REQUIREMENTS,
+        messages.WEIGHTS,
+    ),
+    Offer(
+        "machine",
+        discovery.DiscoveryPlay,
+        discovery.MOVES,
+        "Three agents come and go, announce, discover and change their metadata.",
+        discovery.REQUIREMENTS,
+        discovery.WEIGHTS,
     ),
 )
 

@@ -8,14 +8,16 @@ from typing import Any, ClassVar, TypeAlias
 
 from hypothesis import strategies as st
 
-from conformance.machines.drawing import AT, BACK, COMMON, ON, WHO, Moves, arguments, mostly
+from conformance.machines.drawing import AT, BACK, COMMON, ON, PICK, WHO, Moves, arguments, mostly
 from conformance.machines.forging import FORGED, GOOD, signed, signed_by_both
-from conformance.machines.moves import Move, NotApplicable, Program, nth
+from conformance.machines.moves import Move, NotApplicable, Program, concrete, nth
 from conformance.machines.play import Play, Scene
 from conformance.models.expectation import Push
 from conformance.models.payment import ACCEPTED, Channel
 from specs.amounts import add, format_amount, subtract
 
+OPEN = "?"
+"""To be chosen as things stand."""
 SMALLEST = Decimal("0.00000001")
 COVERED = ("small", "smallest", "odd", "integer", "free", "most", "most")
 """Amounts that the sender can pay."""
@@ -84,6 +86,20 @@ class PaymentPlay(Play[Channel]):
             "back": 0,
             "on": move["on"],
         }
+
+    def concrete(self, move: Move) -> Move:
+        """Choose among the nonces that are there."""
+        scene = self.known(move.get("on", 0))
+        channel = self.model(0) if scene is None else scene.worlds.likely
+        there = {"pending": channel.pending, "executed": channel.executed, "dropped": channel.dropped}
+        used = [word for word, nonces in there.items() if nonces]
+        if move["do"] == "propose":
+            return concrete(move, "nonce", OPEN, ("gap", *used, *(("below", "executed") if used else ())))
+        if move["do"] == "acknowledge" and channel.status == "disputed" and channel.dropped:
+            used = ["dropped"]
+        settled = [word for word in used if word != "pending"]
+        elsewhere = ["elsewhere"] if move["do"] == "acknowledge" else []
+        return concrete(move, "which", OPEN, ("unheard-of", *elsewhere, *settled, *settled))
 
     def do_propose(
         self,
@@ -269,12 +285,11 @@ def _final(channel: Channel, what: str) -> dict[str, str]:
 
 
 SIGNED = st.sampled_from(FORGED)
-USED = st.sampled_from(("executed", "dropped", "unheard-of"))
 MOVES: Moves = {
     "propose": mostly(
         3,
         arguments(who=WHO, at=AT, amount=st.sampled_from(COVERED), nonce="next", back=0, on=ON),
-        {"nonce": st.sampled_from(("gap", "executed", "pending", "dropped", "below")), "back": BACK},
+        {"nonce": OPEN, "back": BACK, "pick": PICK},
         {"amount": st.sampled_from(("balance", "above-free", "above-balance"))},
         {"sign": SIGNED},
         {"stale": True},
@@ -284,15 +299,14 @@ MOVES: Moves = {
         arguments(who="payee", at=AT, which="pending", back=BACK, on=ON),
         {"who": "payer"},
         {"other": True},
-        {"which": USED, "who": WHO},
-        {"which": "elsewhere", "who": WHO},
+        {"which": OPEN, "who": WHO, "pick": PICK},
         {"sign": SIGNED},
     ),
     "reject": mostly(
         2,
         arguments(who="payee", at=AT, which="pending", back=BACK, on=ON),
         {"which": "oldest", "who": WHO},
-        {"which": USED, "who": WHO},
+        {"which": OPEN, "who": WHO, "pick": PICK},
         {"who": "payer"},
     ),
     "dispute": arguments(who=WHO, at=AT, on=ON),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -61,6 +61,15 @@ class Sent:
     """Where the inboxes stood, by connection."""
 
 
+def _is_any(_payload: Any) -> bool:
+    return True
+
+
+def having(members: Mapping[str, Any]) -> Callable[[Any], bool]:
+    """Return what tells whether a payload has members, among others."""
+    return lambda payload: holds(payload, dict(members))
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """Something that a connection has to be told."""
@@ -69,12 +78,8 @@ class Due:
     event: str
     since: int
     """Where its inbox stood before."""
-    members: Mapping[str, Any] = field(default_factory=dict)
-    """What its payload has among others."""
-
-    def is_it(self, payload: Any) -> bool:
-        """Tell whether it is this that has arrived."""
-        return holds(payload, dict(self.members))
+    is_it: Callable[[Any], bool] = _is_any
+    """Tells by a payload whether it is this that has arrived."""
 
 
 class Play(Generic[M]):
@@ -100,9 +105,8 @@ class Play(Generic[M]):
         first = self.first_stage()
         self.agents = first.agents
         self.cast = list(first.agents)
-        self._add_scene(first, 0)
-        for who in range(len(self.cast)):
-            self.witness(who, 0, self.scenes[0])
+        self.add_scene(first, 0)
+        self.gather()
 
     # What a family says of itself.
 
@@ -113,6 +117,11 @@ class Play(Generic[M]):
     def first_stage(self) -> Stage:
         """Make the agents and the first topic."""
         return Stage.build(self.lab, self.FAMILY, joined=False)
+
+    def gather(self) -> None:
+        """Let everybody come to the first topic."""
+        for who in range(len(self.cast)):
+            self.witness(who, 0, self.scenes[0])
 
     def is_quiet(self, _scene: Scene[M], _push: Push) -> bool:
         """Tell whether an accepted push need not be relayed or broadcast."""
@@ -150,7 +159,7 @@ class Play(Generic[M]):
             return self.concrete(move)
         for index in range(len(self.VALUES)):
             on = (move["on"] + index) % len(self.VALUES)
-            scene = self.scenes[on] if on < len(self.scenes) else None
+            scene = self.known(on)
             if scene is None or scene.late < LATE:
                 break
         else:
@@ -203,13 +212,23 @@ class Play(Generic[M]):
             roles = {role: self.agents[name].agent_id for name, role in self.family.fixture.cast.items()}
             values = self.VALUES[number]
             topic = self.lab.bench.provisioner.create_resource(self.FAMILY, roles, values)
-            self._add_scene(Stage(self.lab, self.family, self.agents, topic), number)
+            self.add_scene(Stage(self.lab, self.family, self.agents, topic), number)
         return self.scenes[index]
 
-    def _add_scene(self, stage: Stage, number: int) -> None:
+    def known(self, on: int) -> Scene[M] | None:
+        """Return a scene that has been made already."""
+        index = on % len(self.VALUES)
+        return self.scenes[index] if index < len(self.scenes) else None
+
+    def add_scene(self, stage: Stage, number: int) -> None:
+        """Take a topic that was made for this example."""
         roles = {role: self.agents[name].agent_id for name, role in self.family.fixture.cast.items()}
         self.record.made(stage.topic, roles, self.VALUES[number])
-        self.scenes.append(Scene(stage, Worlds(self.model(number))))
+        self.scenes.append(self.new_scene(stage, number))
+
+    def new_scene(self, stage: Stage, number: int) -> Scene[M]:
+        """Return a scene where nothing has happened."""
+        return Scene(stage, Worlds(self.model(number)))
 
     def role(self, who: int) -> str:
         """Return the role of a participant."""
@@ -401,7 +420,7 @@ class Play(Generic[M]):
                 continue
             since = sent.marks[witness.connection]
             if event.relay is not None and witness.agent_id != sent.witness.agent_id:
-                yield Due(witness, event.event, since, sent.push.payload)
+                yield Due(witness, event.event, since, having(sent.push.payload))
             for told in event.broadcasts:
                 if witness is not sent.witness or not event.sender_may_miss_broadcast:
                     yield Due(witness, told, since)

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 
-from conformance.machines.drawing import AT, BACK, COMMON, ON, WHO, Moves, arguments, mostly
-from conformance.machines.moves import Move, NotApplicable, Program, nth
+from conformance.machines.drawing import AT, BACK, COMMON, ON, PICK, WHO, Moves, arguments, mostly
+from conformance.machines.moves import Move, NotApplicable, Program, concrete, nth
 from conformance.machines.play import Play, Scene
 from conformance.models.expectation import Push
 from conformance.models.task import ACCEPTED, SENDERS, Stream, Task
@@ -18,6 +18,9 @@ TEXTS = ("a", "\u00e9\u6f22\U0001f600", "", "line\nline", "tick \u2713 ", "e\u03
 """Beyond ASCII, beyond the basic plane, nothing at all, not normalised."""
 PER_CENT = (0, 100, 37.5)
 NO_PER_CENT = (101, -1)
+OPEN = "?"
+"""To be chosen as things stand."""
+FAULTS = (("arrival", "right"), ("right", "characters"), ("wrong", "right"), ("right", "wrong"))
 STATES: tuple[Any, ...] = ({}, {"offset": 512, "open": ["a", None]}, None, "text")
 RESULTS: tuple[Any, ...] = ({"text": "done"}, {"answer": 42, "notes": ["one", None]}, [], None)
 
@@ -47,6 +50,8 @@ class TaskPlay(Play[Task]):
         """Return what a program breaks whose every move is needed."""
         if len({move.get("on", 0) for move in program}) > 1:
             return "task/tasks-isolated"
+        if requirement == "task/completion-accepted":
+            return _refined_completion(program)
         if requirement == "task/checkpoint-returned":
             if any(move["do"] in {"reconnect", "drop"} for move in program):
                 return "task/checkpoint-survives-reconnect"
@@ -67,6 +72,23 @@ class TaskPlay(Play[Task]):
             "text": 0,
             "on": move["on"],
         }
+
+    def concrete(self, move: Move) -> Move:
+        """Choose among the seqs, and among the faults of a completion, that there are."""
+        scene = self.known(move.get("on", 0))
+        stream = (
+            Stream() if scene is None or "stream" not in move else scene.worlds.likely.stream(move["stream"])
+        )
+        if move["do"] == "chunk":
+            missing = set(range(max(stream.seqs, default=0))) - stream.seqs
+            words = ("gap", *(("again", "conflict") * bool(stream.chunks)), *(("fill",) * 3 * bool(missing)))
+            return concrete(move, "seq", OPEN, words)
+        if move["do"] == "complete_stream":
+            faults = [fault for fault in FAULTS if _is_fault(stream, *fault)]
+            drawn = concrete(move, "checksum", OPEN, [f"{checksum}/{size}" for checksum, size in faults])
+            checksum, _, size = drawn.get("checksum", "right").partition("/")
+            return {**drawn, "checksum": checksum, "size": size or drawn.get("size", "right")}
+        return move
 
     def do_chunk(
         self,
@@ -145,6 +167,14 @@ class TaskPlay(Play[Task]):
         self.at_once(scene, *((self.who(push.by), at, push) for at, push in enumerate(pushes)))
 
 
+def _refined_completion(program: Program) -> str:
+    """Return what it means that a good completion is refused."""
+    seqs = {move.get("seq") for move in program}
+    if "again" in seqs or any(move["do"] == "resend" for move in program):
+        return "task/repeated-chunk-tolerated"
+    return "task/checksum-in-seq-order" if "fill" in seqs else "task/completion-accepted"
+
+
 def _chunk(stream: Stream, what: str, back: int, text: str) -> dict[str, Any]:
     taken = sorted(stream.chunks, reverse=True)
     following = taken[0][0] + 1 if taken else 0
@@ -161,6 +191,14 @@ def _chunk(stream: Stream, what: str, back: int, text: str) -> dict[str, Any]:
             seq, former = nth(taken, back)
             text = f"{former}!"
     return {"chunk": text, "seq": seq}
+
+
+def _is_fault(stream: Stream, checksum: str, size: str) -> bool:
+    try:
+        _completion(stream, checksum, size)
+    except NotApplicable:
+        return False
+    return True
 
 
 def _completion(stream: Stream, checksum: str, size: str) -> dict[str, Any]:
@@ -181,10 +219,8 @@ MOVES: Moves = {
     "chunk": mostly(
         2,
         arguments(stream=STREAM, at=AT, seq="next", back=0, text=st.integers(0, len(TEXTS) - 1), on=ON),
-        {"seq": "gap", "back": BACK},
-        {"seq": "fill", "back": BACK},
-        {"seq": "again", "back": BACK},
-        {"seq": "conflict", "back": BACK},
+        {"seq": OPEN, "back": BACK, "pick": PICK},
+        {"seq": OPEN, "back": BACK, "pick": PICK},
         {"by": st.sampled_from(("client", "provider"))},
         {"stale": True},
     ),
@@ -192,8 +228,8 @@ MOVES: Moves = {
     "complete_stream": mostly(
         1,
         arguments(stream=STREAM, at=AT, on=ON),
-        {"checksum": st.sampled_from(("arrival", "wrong"))},
-        {"size": st.sampled_from(("characters", "wrong"))},
+        {"checksum": OPEN, "pick": PICK},
+        {"checksum": OPEN, "pick": PICK},
         {"by": st.sampled_from(("client", "provider"))},
     ),
     "progress": mostly(
@@ -214,5 +250,5 @@ MOVES: Moves = {
     ),
     "resend": arguments(who=WHO, at=AT, back=BACK, on=ON),
 }
-WEIGHTS = {"chunk": 4, "complete_stream": 2, "checkpoint": 2, "resend": 2}
+WEIGHTS = {"chunk": 5, "complete_stream": 4, "checkpoint": 2, "resend": 2}
 REQUIREMENTS = (ACCEPTED,)

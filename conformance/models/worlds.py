@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import permutations
@@ -48,8 +48,14 @@ class Worlds(Generic[M]):
         """One of the models."""
         return self._models[0]
 
-    def __len__(self) -> int:
-        return len(self._models)
+    @property
+    def models(self) -> tuple[M, ...]:
+        """All of the models."""
+        return self._models
+
+    def change(self, into: Callable[[M], M]) -> None:
+        """Let something happen that is no push."""
+        self._models = tuple(dict.fromkeys(map(into, self._models)))
 
     def expects(self, push: Push) -> set[Kind]:
         """Return what a push may meet."""

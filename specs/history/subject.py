@@ -121,6 +121,9 @@ class Subject:
     def on_joining(self, member: Member, former: Member | None) -> None:
         """Take a membership that begins, after a former one of the same connection."""
 
+    def on_joined(self, member: Member) -> None:
+        """Take a membership that is let in."""
+
     def on_gone(self, member: Member, at: int) -> None:
         """Take the end of a membership."""
 
@@ -229,6 +232,7 @@ class Subject:
             self.gone(member, at)
         elif self.members.get(member.connection) is member:
             member.steady_from = at
+            self.on_joined(member)
         if fact.status == "ok" and isinstance(fact.response, dict):
             before: tuple[Entry | None, Any] = call.memo
             status_member = self.outline.states.status_member
