@@ -126,8 +126,7 @@ class DiscoveryPlay(Play[Directory]):
     def _judge_told(self, sent: Sent, capabilities: list[str]) -> None:
         """Demand that everyone else is told once, and what was announced."""
         for due in self.dues(sent):
-            due.witness.peer.sync()
-            due.witness.read()
+            due.witness.sync()
             told = [each.payload for each in due.witness.peer.seen(sent.scene.topic, UPDATED, due.since)]
             mine = [payload for payload in told if due.is_it(payload)]
             where = due.witness.connection
@@ -220,8 +219,7 @@ class DiscoveryPlay(Play[Directory]):
         agents = {agent.agent_id for agent in self.agents.values()}
         first: Refs | None = None
         for witness in here:
-            witness.peer.sync()
-            witness.read()
+            witness.sync()
             refs = self._watchers[witness.connection].refs(agents)
             first = refs if first is None else first
             if refs != first or any(len(refs[agent]) != counts[agent] for agent in agents):

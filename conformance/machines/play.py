@@ -197,8 +197,7 @@ class Play(Generic[M]):
     def settle(self) -> None:
         """Let everything arrive that is on its way."""
         for witness in self.present():
-            witness.peer.sync()
-            witness.read()
+            witness.sync()
         for scene in self.scenes:
             self.record.settled(scene.topic)
 
@@ -312,8 +311,7 @@ class Play(Generic[M]):
         message = witness.leave_stale(scene.topic)
         if message is None:
             raise NotApplicable
-        witness.peer.sync()
-        witness.read()
+        witness.sync()
         answer = witness.peer.answer(message, 0)
         closed = [each for each in witness.peer.inbox[mark:] if each.event == "phx_close"]
         if answer.kind in {"ok", "error"} or (closed and scene.topic not in witness.joined):

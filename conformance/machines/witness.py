@@ -67,6 +67,11 @@ class Witness:
         self.read()
         return answer
 
+    def sync(self) -> None:
+        """Send a heartbeat, and read what has arrived before its answer."""
+        self.peer.answer(self._send(self.peer.session.heartbeat()))
+        self.read()
+
     def end(self) -> None:
         """Close the connection."""
         if self.is_open:
