@@ -95,7 +95,7 @@ class Peer:
         """Remember a message as sent, and return its frame for whoever puts it on the wire."""
         self._note(message)
         frame = self.serializer.encode_client(message)
-        self.wire.note_sent(frame)
+        self.wire.announce(frame)
         return frame
 
     def _note(self, message: Message) -> None:
