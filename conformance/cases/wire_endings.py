@@ -39,8 +39,9 @@ _INVALID_CODES = (0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1999, 2000, 2999)
 _TOO_HIGH = (5000, 9999, 65535)
 _LONGEST_REASON = 123
 _TIMES = 5
-_UNREAD = 150
-_UNREAD_BYTES = 16_000
+_UNREAD = 90
+_UNREAD_BYTES = 60_000
+"""Together more than the buffers of a kernel take."""
 
 
 @wire_case("wire/close/codes", ANSWERED)

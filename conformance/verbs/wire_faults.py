@@ -116,8 +116,12 @@ class Scene:
             peer.monitor.note_sent(message)
         for index, data in enumerate(fault.segments):
             if index:
-                self._elsewhere.sync()
+                self.pause()
             peer.wire.send_bytes(data, fault.what)
+
+    def pause(self) -> None:
+        """Let the server read what was sent, so that what is sent next comes in a segment of its own."""
+        self._elsewhere.sync()
 
     def is_answered(self, peer: Peer, requirement: str, fault: Fault) -> bool:
         """Report a heartbeat that was sent on a connection and is not answered once, and tell whether it is."""
@@ -223,6 +227,7 @@ def contained(
     """
 
     def judge(peer: Peer, fault: Fault) -> bool:
+        scene.pause()
         with naming(requirement, *_ECHOES):
             peer.answer(peer.heartbeat(), scene.patience_s)
         _demand_unanswered(peer, requirement, fault, unanswered)

@@ -64,16 +64,16 @@ def _ignores(server: Assembly, is_ignored: Callable[[bytes], bool], vsn: str = V
     server.connection = around(server.connection, "receive", receive)
 
 
-def _reads(server: Assembly, change: Callable[[bytes], bytes]) -> None:
+def alters_frames(server: Assembly, change: Callable[[bytes], bytes]) -> None:
     """Alter the short WebSocket frames of a client, each as its bytes."""
 
     def receive_data(honest: Any, self: Any, data: bytes) -> None:
-        honest(self, b"".join(map(change, _short_frames(data))) if self.state is State.OPEN else data)
+        honest(self, b"".join(map(change, short_frames(data))) if self.state is State.OPEN else data)
 
     around_wire(server, "receive_data", receive_data)
 
 
-def _short_frames(data: bytes) -> Iterator[bytes]:
+def short_frames(data: bytes) -> Iterator[bytes]:
     """Return the short frames that a segment begins with, and the rest of it behind them."""
     while len(data) > 1 and data[1] & _LENGTH < _MEDIUM:
         end = 2 + (4 if data[1] & _MASKED else 0) + (data[1] & _LENGTH)
@@ -255,16 +255,16 @@ def takes_unmasked_frames(server: Assembly) -> None:
             return data
         return bytes([data[0], data[1] | _MASKED]) + bytes(4) + data[2:]
 
-    _reads(server, masked)
+    alters_frames(server, masked)
 
 
 @deviation("malformed/reserved-bit-closes", shows="A message in a frame with a reserved bit is answered.")
 def ignores_reserved_bits(server: Assembly) -> None:
     """Clear the reserved bits of a frame."""
-    _reads(server, lambda data: bytes(byte & ~_RESERVED_BITS for byte in data[:1]) + data[1:])
+    alters_frames(server, lambda data: bytes(byte & ~_RESERVED_BITS for byte in data[:1]) + data[1:])
 
 
 @deviation("malformed/reserved-opcode-closes", shows="A frame with a reserved opcode makes no difference.")
 def ignores_reserved_opcodes(server: Assembly) -> None:
     """Pass over frames whose opcode is not known."""
-    _reads(server, lambda data: b"" if data and data[0] & _OPCODE not in _KNOWN_OPCODES else data)
+    alters_frames(server, lambda data: b"" if data and data[0] & _OPCODE not in _KNOWN_OPCODES else data)
