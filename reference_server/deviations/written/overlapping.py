@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WINDOW_S = 0.002
 """From the decision on a push to its effect: what a few questions to a database take."""
 
-SOON_S = 0.2
+SOON_S = 1.0
 """Within which a connection is cut off soon after a push."""
 
 _SEEN = "seen"
