@@ -1,0 +1,58 @@
+"""Judges one server: the cases of a trial as `wireproof check --strict` would run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from conformance.endpoint import Endpoint, Profile, Provisioner, Timeouts
+from conformance.engine import admit, reach, run_cases
+from conformance.faults import CannotTest
+from conformance.fixtures.lab import Bench
+from conformance.fixtures.provision import ControlProvisioner
+from conformance.selfcheck.trial import Outcome, Trial
+from conformance.verdicts import Judge
+from specs.model import Api
+
+LABEL = "selfcheck"
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What is the same for all trials."""
+
+    api: Api
+    token: str
+    seed: int
+    reply_s: float
+
+
+def put_on_trial(trial: Trial, url: str, means: Means, tell: Callable[[Outcome], None]) -> str | None:
+    """Run the cases of a trial against a server, and tell the outcome of each at once.
+
+    Returns:
+        Why it could not be carried through; None where it was.
+
+    """
+    endpoint = Endpoint(
+        url=url,
+        profile=Profile(timeouts=Timeouts(reply_s=means.reply_s)),
+        provisioner=Provisioner.model_validate({"token": means.token}),
+    )
+    outcomes: list[Outcome] = []
+    try:
+        reach(endpoint, means.api)
+        provisioner = ControlProvisioner(endpoint, means.api)
+        provisioner.open()
+        try:
+            bench = Bench(means.api, endpoint, provisioner, means.seed, LABEL)
+            admit(bench)
+            judge = Judge(means.api, endpoint.profile, is_strict=True)
+            for result in run_cases(bench, judge, trial.cases(outcomes)):
+                outcomes.append(Outcome.of(result))
+                tell(outcomes[-1])
+        finally:
+            provisioner.close()
+    except CannotTest as exc:
+        return str(exc)
+    return None
