@@ -27,7 +27,7 @@ from conformance.selfcheck.run import Plan, run_selfcheck
 from conformance.selfcheck.servers import Servers, usual_command
 from conformance.selfcheck.terminal import Bar, render_matrix, summary
 from conformance.selfcheck.trial import Deviation, Reach
-from conformance.selfcheck.trials import Trials
+from conformance.selfcheck.trials import Trials, demand_forks
 from reports.run_folder import default_path
 from specs.loader import load
 
@@ -80,6 +80,7 @@ def selfcheck(
     2 wrong usage, 3 could not test: the suite does not pass with an honest server, say.
     """
     with one_line_errors():
+        demand_forks()
         api = load(spec)
         suite = select(all_cases(api), cases or [], [])
         command = _split(servers) if servers else usual_command(spec, seed)

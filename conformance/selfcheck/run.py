@@ -47,6 +47,15 @@ class Plan:
     """Whether an exception must be in the catalogue: it is the one that the exceptions were listed for."""
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """How the trials came to an end."""
+
+    interrupted: bool = False
+    trouble: str | None = None
+    """Why no server could be had any more."""
+
+
 class Watch(Protocol):
     """Somebody who watches."""
 
@@ -76,22 +85,41 @@ def run_selfcheck(plan: Plan, trials: Trials, folder: MatrixFolder, watch: Watch
     header = _header(plan)
     folder.write(header)
     planned = [trial_of(one, plan.cases, plan.reach) for one in plan.chosen]
-    interrupted = False
     rows: list[MatrixRow] = []
     controls = _controlled(_needed(planned, plan), plan, trials, folder, watch)
+    end = End()
     try:
         watch.expect("deviations", len(planned))
         for ended in trials.run(planned, watch.tick):
             rows.append(_row(ended, plan))
             folder.write(rows[-1])
             watch.row(rows[-1])
-        controls += _controlled(_unproven(rows, controls, plan), plan, trials, folder, watch)
     except KeyboardInterrupt:
-        interrupted = True
-    footer = _footer(plan, rows, time.monotonic() - started_s, interrupted=interrupted)
+        end = End(interrupted=True)
+    except CannotTest as exc:
+        end = End(trouble=str(exc))
+    else:
+        controls, end = _proven(rows, controls, plan, trials, folder, watch)
+    footer = _footer(plan, rows, time.monotonic() - started_s, end)
     folder.write(footer)
     folder.write_table(rows)
     return Matrix(header=header, controls=controls, rows=rows, footer=footer)
+
+
+def _proven(
+    rows: list[MatrixRow],
+    controls: list[ControlRow],
+    plan: Plan,
+    trials: Trials,
+    folder: MatrixFolder,
+    watch: Watch,
+) -> tuple[list[ControlRow], End]:
+    """Let the cases that have accused somebody without having passed with an honest server do so."""
+    try:
+        more = _controlled(_unproven(rows, controls, plan), plan, trials, folder, watch)
+    except KeyboardInterrupt:
+        return controls, End(interrupted=True)
+    return controls + more, End()
 
 
 def _needed(planned: Sequence[Trial], plan: Plan) -> list[Case]:
@@ -114,6 +142,8 @@ def _controlled(
     """Let honest servers of the fleet show that the cases accuse nobody who is innocent."""
     shards = [tuple(cases[start :: plan.jobs]) for start in range(plan.jobs)]
     controls = [Trial(None, shard) for shard in shards if shard]
+    if not controls:
+        return []
     watch.expect("honest servers", len(controls))
     rows = []
     for ended in trials.run(controls, watch.tick):
@@ -157,25 +187,27 @@ def _header(plan: Plan) -> MatrixHeader:
     )
 
 
-def _footer(plan: Plan, rows: list[MatrixRow], duration_s: float, *, interrupted: bool) -> MatrixFooter:
+def _footer(plan: Plan, rows: list[MatrixRow], duration_s: float, end: End) -> MatrixFooter:
     faults = faults_of(plan.exceptions, plan.catalogue) if plan.are_exceptions_whole else []
     left = len(plan.chosen) - len(rows)
+    notes = [f"{left} of {len(plan.chosen)} deviations were not reached"] if left else []
+    notes += [end.trouble] if end.trouble else []
+    is_whole = not left and not end.interrupted
     return MatrixFooter(
         finished_at=datetime.now(UTC).isoformat(),
         duration_s=round(duration_s, 3),
         counts=tally(rows),
         faults=faults,
-        exit_code=int(_exit_code(rows, faults, left)),
-        interrupted=interrupted,
-        note=f"{left} of {len(plan.chosen)} deviations were not reached" if left else None,
+        exit_code=int(_exit_code(rows, faults, is_whole=is_whole)),
+        interrupted=end.interrupted,
+        note="; ".join(notes) or None,
     )
 
 
-def _exit_code(rows: list[MatrixRow], faults: list[str], left: int) -> ExitCode:
-    tested = [row for row in rows if row.fate is not Fate.UNTESTED]
-    if not tested:
+def _exit_code(rows: list[MatrixRow], faults: list[str], *, is_whole: bool) -> ExitCode:
+    if all(row.fate is Fate.UNTESTED for row in rows):
         return ExitCode.COULD_NOT_TEST
     if faults or not all(row.is_good for row in rows):
         return ExitCode.FINDINGS
     # What was not looked at cannot be called killed.
-    return ExitCode.COULD_NOT_TEST if left else ExitCode.CONFORMANT
+    return ExitCode.CONFORMANT if is_whole else ExitCode.COULD_NOT_TEST

@@ -51,8 +51,6 @@ class Trials:
     """
 
     def __init__(self, servers: Servers, means: Means, *, jobs: int, silence_s: float) -> None:
-        if not hasattr(os, "fork"):
-            raise CannotTest("the trials need a system that can fork processes")
         self._forking = multiprocessing.get_context("fork")
         self._servers = servers
         self._means = means
@@ -144,6 +142,17 @@ class Trials:
             has_died = False
         duration_s = round(time.monotonic() - one.started_s, 3)
         return Ended(one.trial, tuple(one.outcomes), duration_s, trouble, has_died)
+
+
+def demand_forks() -> None:
+    """Make sure that trials can be carried out here at all.
+
+    Raises:
+        CannotTest: If processes cannot be forked.
+
+    """
+    if not hasattr(os, "fork"):
+        raise CannotTest("a self-check needs a system that can fork processes")
 
 
 def _end_judge(one: _Running) -> None:
