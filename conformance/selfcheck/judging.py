@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from conformance.endpoint import Endpoint, Profile, Provisioner, Timeouts
+from conformance.endpoint import Endpoint
 from conformance.engine import admit, reach, run_cases
 from conformance.faults import CannotTest
 from conformance.fixtures.lab import Bench
@@ -34,10 +34,12 @@ def put_on_trial(trial: Trial, url: str, means: Means, tell: Callable[[Outcome],
         Why it could not be carried through; None where it was.
 
     """
-    endpoint = Endpoint(
-        url=url,
-        profile=Profile(timeouts=Timeouts(reply_s=means.reply_s)),
-        provisioner=Provisioner.model_validate({"token": means.token}),
+    endpoint = Endpoint.model_validate(
+        {
+            "url": url,
+            "profile": {"timeouts": {"reply_s": means.reply_s}},
+            "provisioner": {"kind": "control", "token": means.token},
+        }
     )
     outcomes: list[Outcome] = []
     try:
