@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import secrets
 import shlex
@@ -17,9 +16,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from conformance.budget import seconds_of
 from conformance.catalogue import all_cases, select
 from conformance.cli import Page, Spec, one_line_errors, whole_output
+from conformance.crew import usual_count
 from conformance.faults import ConfigurationFaulty
+from conformance.ordering import arranged, kill_order
 from conformance.selfcheck.invisible import listed
 from conformance.selfcheck.judging import Means
 from conformance.selfcheck.matrix import Matrix, MatrixFolder
@@ -57,9 +59,17 @@ def selfcheck(
     sample: Annotated[int | None, typer.Option(min=1, help="Only so many, chosen by the seed.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of keys, ids and the sample.")] = 1,
     jobs: Annotated[
-        int | None, typer.Option("-j", "--jobs", min=1, help="How many at a time; as many as processors.")
+        int | None,
+        typer.Option("-j", "--jobs", min=1, help="How many at a time; one for each core when absent."),
     ] = None,
     reply_s: Annotated[float, typer.Option(min=0.05, max=60, help="How long to wait for an answer.")] = 1.0,
+    suite_budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPAN",
+            help="Ask what the suite notices in so little time for each (10s, say): at least four in five.",
+        ),
+    ] = None,
     silence_s: Annotated[
         float, typer.Option(min=1, help="How long a case may take until server or suite counts as hanging.")
     ] = 60.0,
@@ -83,9 +93,12 @@ def selfcheck(
         demand_forks()
         api = load(spec)
         suite = select(all_cases(api), cases or [], [])
+        budget_s = None if suite_budget is None else seconds_of(suite_budget)
+        if budget_s is not None:
+            suite = arranged(suite, kill_order(), across_phases=True)
         command = _split(servers) if servers else usual_command(spec, seed)
         means = Means(api, secrets.token_urlsafe(24), seed, reply_s)
-        count = jobs or os.cpu_count() or 1
+        count = jobs or usual_count()
         with Servers(command, means.token) as fleet:
             known = fleet.deviations
             chosen = sampled(chosen_from(known.values(), globs or []), sample, seed)
@@ -101,6 +114,7 @@ def selfcheck(
                 reply_s,
                 exceptions=listed(),
                 are_exceptions_whole=spec is None and servers is None,
+                budget_s=budget_s,
             )
             trials = Trials(fleet, means, jobs=count, silence_s=silence_s)
             with Bar(quiet=as_json) as bar:

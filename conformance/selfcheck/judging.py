@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 
+from conformance.budget import Budget, is_over
 from conformance.endpoint import Endpoint
 from conformance.engine import admit, reach, run_cases
 from conformance.faults import CannotTest
@@ -42,6 +45,7 @@ def put_on_trial(trial: Trial, url: str, means: Means, tell: Callable[[Outcome],
         }
     )
     outcomes: list[Outcome] = []
+    until_s = None if trial.budget_s is None else Budget(trial.budget_s, time.monotonic()).until_s
     try:
         reach(endpoint, means.api)
         provisioner = ControlProvisioner(endpoint, means.api)
@@ -50,7 +54,10 @@ def put_on_trial(trial: Trial, url: str, means: Means, tell: Callable[[Outcome],
             bench = Bench(means.api, endpoint, provisioner, means.seed, LABEL)
             admit(bench)
             judge = Judge(means.api, endpoint.profile, is_strict=True)
-            for result in run_cases(bench, judge, trial.cases(outcomes)):
+            in_time = takewhile(lambda _: not is_over(until_s), trial.cases(outcomes))
+            for result in run_cases(bench, judge, in_time):
+                if is_over(until_s):
+                    break
                 outcomes.append(Outcome.of(result))
                 tell(outcomes[-1])
         finally:

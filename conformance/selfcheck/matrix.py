@@ -42,6 +42,8 @@ class MatrixHeader(_Model):
     seed: int
     jobs: int
     reply_s: float
+    budget_s: float | None = None
+    """How long the suite may take for a deviation, where the question is what it notices in that time."""
 
 
 class CaseTime(_Model):
@@ -105,6 +107,11 @@ class MatrixRow(_Model):
         )
 
     @property
+    def is_seen(self) -> bool:
+        """Whether anything was reported."""
+        return self.fate in {Fate.KILLED, Fate.BY_OTHERS}
+
+    @property
     def is_good(self) -> bool:
         """Whether its own requirement reported it, or a listed proof says why none could."""
         return not self.is_stale and self.fate in {Fate.KILLED, Fate.INVISIBLE}
@@ -137,9 +144,9 @@ class Matrix(_Model):
     rows: list[MatrixRow]
     footer: MatrixFooter | None
 
-    def good(self) -> int:
-        """Count the deviations with which the suite has done what it should."""
-        return sum(row.is_good for row in self.rows)
+    def seen_share(self) -> float:
+        """Return of how many of the deviations anything was reported."""
+        return sum(row.is_seen for row in self.rows) / max(1, len(self.rows))
 
 
 def tally(rows: Iterable[MatrixRow]) -> dict[str, int]:

@@ -39,7 +39,7 @@ class Bar:
 
     def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
         console = console or Console(stderr=True)
-        self._rows: list[MatrixRow] = []
+        self._good = self._bad = 0
         self._bar = progress.Progress(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
@@ -74,11 +74,11 @@ class Bar:
         self._bar.update(self._task, advance=1)
         self.tick()
 
-    def row(self, row: MatrixRow) -> None:
+    def row(self, row: MatrixRow, *, is_good: bool) -> None:
         """Count a deviation."""
-        self._rows.append(row)
-        good = sum(one.is_good for one in self._rows)
-        self._bar.update(self._task, advance=1, good=good, bad=len(self._rows) - good)
+        self._good += is_good
+        self._bad += not is_good
+        self._bar.update(self._task, advance=1, good=self._good, bad=self._bad, description=row.deviation)
         self.tick()
 
     def tick(self) -> None:
@@ -91,11 +91,14 @@ def render_matrix(matrix: Matrix, console: Console) -> None:
     """Print the counts, and every deviation that was not killed by the requirement that it breaks."""
     header = matrix.header
     title = f"{header.spec} {header.spec_version}, {header.chosen} of {header.catalogue} deviations"
-    console.print(Text(f"{title}, {header.cases} cases, seed {header.seed}, reach {header.reach.value}"))
+    how = f"reach {header.reach.value}" if header.budget_s is None else f"{header.budget_s:g} s each"
+    console.print(Text(f"{title}, {header.cases} cases, seed {header.seed}, {how}"), soft_wrap=True)
     console.print(_counts(matrix.rows))
-    for fate, heading in EXPLAINED.items():
-        _print_rows(console, heading, [row for row in matrix.rows if row.fate is fate and not row.is_stale])
-    _print_rows(console, "Listed as exceptions, but seen", [row for row in matrix.rows if row.is_stale])
+    if header.budget_s is None:
+        _print_lists(console, matrix.rows)
+    else:
+        share = f"{matrix.seen_share():.1%}"
+        console.print(Text(f"\nNoticed within {header.budget_s:g} s: {share} of those tried"))
     footer = matrix.footer
     if footer is None:
         return
@@ -106,6 +109,12 @@ def render_matrix(matrix: Matrix, console: Console) -> None:
     interrupted = "interrupted; " if footer.interrupted else ""
     end = f"{interrupted}{told}{note}; {footer.duration_s:.1f} s, exit code {footer.exit_code}"
     console.print(Text(f"\n{end}"), soft_wrap=True)
+
+
+def _print_lists(console: Console, rows: list[MatrixRow]) -> None:
+    for fate, heading in EXPLAINED.items():
+        _print_rows(console, heading, [row for row in rows if row.fate is fate and not row.is_stale])
+    _print_rows(console, "Listed as exceptions, but seen", [row for row in rows if row.is_stale])
 
 
 def _counts(rows: Iterable[MatrixRow]) -> Table:

@@ -87,6 +87,8 @@ class Trial:
     """Whether `first` ends with the first report of the requirement, and `rest` with the first report of anything."""
     is_rest_due: bool = False
     """Whether `rest` is run whatever `first` has shown."""
+    budget_s: float | None = None
+    """How long all of it may take; None for however long."""
 
     def cases(self, outcomes: Sequence[Outcome]) -> Iterator[Case]:
         """Yield the cases to run, with an eye on the outcomes so far, which grow meanwhile."""
@@ -118,6 +120,11 @@ def trial_of(deviation: Deviation, cases: Sequence[Case], reach: Reach) -> Trial
         stops_early=reach is Reach.KILL,
         is_rest_due=reach is Reach.SUITE,
     )
+
+
+def trial_in_budget(deviation: Deviation, cases: Sequence[Case], budget_s: float) -> Trial:
+    """Return a trial by the whole suite with little time, which ends with the first report of anything."""
+    return Trial(deviation, (), tuple(cases), budget_s=budget_s)
 
 
 @dataclass(frozen=True, slots=True)

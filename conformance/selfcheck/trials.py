@@ -12,11 +12,11 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeAlias
 
+from conformance.crew import CAN_FORK, signals_blocked
 from conformance.faults import CannotTest
 from conformance.selfcheck.judging import Means, put_on_trial
 from conformance.selfcheck.servers import Servers
@@ -103,7 +103,8 @@ class Trials:
         one.judge = self._forking.Process(
             target=_judge, args=(one.trial, url, self._means, self._servers, sending)
         )
-        with _no_interrupt():
+        # Ctrl-C is for this process alone, which ends the judge in its turn.
+        with signals_blocked():
             one.judge.start()
         sending.close()
         one.told, one.heard_s = receiving, time.monotonic()
@@ -151,7 +152,7 @@ def demand_forks() -> None:
         CannotTest: If processes cannot be forked.
 
     """
-    if not hasattr(os, "fork"):
+    if not CAN_FORK:
         raise CannotTest("a self-check needs a system that can fork processes")
 
 
@@ -173,13 +174,3 @@ def _judge(trial: Trial, url: str, means: Means, servers: Servers, told: Connect
     os.setpgid(0, 0)
     servers.disown()
     told.send(put_on_trial(trial, url, means, told.send))
-
-
-@contextmanager
-def _no_interrupt() -> Iterator[None]:
-    """Keep Ctrl-C away from what is forked in a `with` block; it is ended otherwise."""
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)

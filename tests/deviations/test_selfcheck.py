@@ -52,6 +52,19 @@ def test_a_sample_of_the_deviations_is_killed(wireproof: Any, tmp_path: Path) ->
     assert all(row["case"] and row["fate"] == "killed" for row in rows)
 
 
+@pytest.mark.parametrize(("budget", "share", "code"), [("10m", "100.0%", 0), ("1ms", "0.0%", 1)])
+def test_what_is_noticed_in_little_time_is_counted(
+    wireproof: Any, budget: str, share: str, code: int
+) -> None:
+    """By whatever check; no deviation is listed for having been missed."""
+    names = ["task/complete/skips-role-check", "task/complete/drops-reply"]
+    done = wireproof("selfcheck", *names, "--cases", "task/complete/*", "--suite-budget", budget)
+    assert (done.returncode, done.stderr) == (code, "")
+    span = {"10m": "600 s", "1ms": "0.001 s"}[budget]
+    assert f"\nNoticed within {span}: {share} of those tried\n" in done.stdout
+    assert "Silent" not in done.stdout
+
+
 @pytest.fixture(scope="module")
 def unruly(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
     """What is printed about servers that cannot be judged, with the run folder's path as the last word."""
@@ -146,6 +159,7 @@ def test_nothing_is_judged_where_an_honest_server_does_not_pass(
         (["no/such/*"], "no deviation or requirement matches 'no/such/*'"),
         (["--cases", "no/such/*"], "no case, requirement or topic matches 'no/such/*'"),
         (["--servers", "'"], "--servers"),
+        (["--suite-budget", "soon"], "not a span of time: 'soon'"),
         (["--jobs", "0"], "--jobs"),
         (["--spec", "/no/such/folder"], "/no/such/folder"),
     ],

@@ -56,17 +56,40 @@ class Pretended:
 
 
 def checked(
-    tmp_path: Path, pretended: Any, names: list[str], reach: Reach = Reach.KILL, **exceptions: str
+    tmp_path: Path, pretended: Any, names: list[str], *, budget_s: float | None = None, **exceptions: str
 ) -> Matrix:
     """Check so many deviations about `OWN`; what is returned and what is in the folder are the same."""
     chosen = [Deviation(name, (OWN,), "Something.") for name in names]
     plan = Plan(
-        load(), CASES, [f"{number}" for number in range(100)] + names, chosen, reach, 1, 1, 1.0, exceptions
+        api=load(),
+        cases=CASES,
+        catalogue=[str(number) for number in range(100)] + names,
+        chosen=chosen,
+        reach=Reach.KILL,
+        seed=1,
+        jobs=1,
+        reply_s=1.0,
+        exceptions=exceptions,
+        budget_s=budget_s,
     )
     folder = MatrixFolder(tmp_path / "run")
     matrix = run_selfcheck(plan, pretended, folder, Bar(quiet=True))
     assert read_matrix(folder.path) == matrix
     return matrix
+
+
+@pytest.mark.parametrize(
+    ("noticed", "code"), [(5, ExitCode.CONFORMANT), (4, ExitCode.CONFORMANT), (3, ExitCode.FINDINGS)]
+)
+def test_within_a_budget_four_in_five_are_enough(tmp_path: Path, noticed: int, code: ExitCode) -> None:
+    """Whatever is reported of a deviation counts then; its trial ends with that."""
+    names = [f"deviation-{number}" for number in range(5)]
+    pretended = Pretended({name: {FIRST: OTHER} for name in names[:noticed]})
+    matrix = checked(tmp_path, pretended, names, budget_s=1.0)
+    assert [row.is_seen for row in matrix.rows] == [True] * noticed + [False] * (5 - noticed)
+    assert [list(row.cases) for row in matrix.rows[:noticed]] == [[FIRST]] * noticed
+    assert matrix.seen_share() == noticed / 5
+    assert ending(matrix)[0] == code
 
 
 def ending(matrix: Matrix) -> tuple[int, bool, str | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.case import Case
-from conformance.selfcheck.trial import Deviation, Ended, Fate, Outcome, Reach, trial_of
+from conformance.selfcheck.trial import Deviation, Ended, Fate, Outcome, Reach, trial_in_budget, trial_of
 from reports.record import Verdict
 
 OWN, OTHER = "task/own", "task/other"
@@ -61,6 +61,18 @@ MOST_LIKE, SECOND, ELSEWHERE, LAST = "complete/drops-reply", "complete/first", "
 def test_a_trial_goes_as_far_as_it_must(reach: Reach, shown: Outcome, ran: list[str]) -> None:
     """The cases most like the deviation come first; those of other requirements only where they are asked for or nothing was seen."""
     assert cases_run(reach, {shown.case: shown}) == ran
+
+
+def test_with_little_time_the_first_report_of_anything_ends_a_trial() -> None:
+    """The cases come as they are given, and the budget is told to whoever carries them out."""
+    trial = trial_in_budget(DEVIATION, CASES, 3.0)
+    outcomes: list[Outcome] = []
+    ran = []
+    for one in trial.cases(outcomes):
+        ran.append(one.id)
+        outcomes.append(failed(one.id, OTHER) if len(ran) == 2 else passed(one.id))
+    assert ran == [case.id for case in CASES[:2]]
+    assert trial.budget_s == 3.0
 
 
 @pytest.mark.parametrize(
