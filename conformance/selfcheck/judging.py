@@ -12,7 +12,7 @@ from conformance.endpoint import Endpoint
 from conformance.engine import admit, reach, run_cases
 from conformance.faults import CannotTest
 from conformance.fixtures.lab import Bench
-from conformance.fixtures.provision import ControlProvisioner
+from conformance.provisioning.opening import provisioning
 from conformance.selfcheck.trial import Outcome, Trial
 from conformance.verdicts import Judge
 from specs.model import Api
@@ -48,9 +48,7 @@ def put_on_trial(trial: Trial, url: str, means: Means, tell: Callable[[Outcome],
     until_s = None if trial.budget_s is None else Budget(trial.budget_s, time.monotonic()).until_s
     try:
         reach(endpoint, means.api)
-        provisioner = ControlProvisioner(endpoint, means.api)
-        provisioner.open()
-        try:
+        with provisioning(endpoint, means.api) as provisioner:
             bench = Bench(means.api, endpoint, provisioner, means.seed, LABEL)
             admit(bench)
             judge = Judge(means.api, endpoint.profile, is_strict=True)
@@ -60,8 +58,6 @@ def put_on_trial(trial: Trial, url: str, means: Means, tell: Callable[[Outcome],
                     break
                 outcomes.append(Outcome.of(result))
                 tell(outcomes[-1])
-        finally:
-            provisioner.close()
     except CannotTest as exc:
         return str(exc)
     return None

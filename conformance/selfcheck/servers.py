@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from conformance.endpoint import TOKEN_VARIABLE
 from conformance.faults import CannotTest
+from conformance.provisioner_settings import TOKEN_VARIABLE
 from conformance.selfcheck.trial import Deviation
 
 END_S = 10.0

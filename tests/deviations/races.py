@@ -11,12 +11,13 @@ import sys
 from collections import Counter
 from dataclasses import replace
 
+from tests.deviations.forking import trials
+from tests.deviations.trial import Fate, Suite
+
 from conformance.case import Phase
 from conformance.catalogue import all_cases
 from reference_server.deviations.catalogue import catalogue
 from specs.loader import load
-from tests.deviations.forking import trials
-from tests.deviations.trial import Fate, Suite
 
 RUNS = 20
 LEAST_SHARE = 0.95
