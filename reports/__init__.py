@@ -2,7 +2,7 @@
 
 Reading order: `record` (what a run consists of), `printable` (text that is safe to show), `jsonl` (the record as a file,
 described by `schemas/run.schema.json`), `run_folder` (where the files go), `exit_codes` (from counts to an exit code),
-`folding` (findings grouped by requirement), then the renderings: `terminal`, `junit`, `summary_json`; `progress` shows a
+`fingerprint` (what makes two findings the same), `folding` (findings grouped by requirement), then the renderings: `terminal`, `junit`, `summary_json`; `progress` shows a
 run while it lasts.
 
 Not here: deciding a verdict. A rendering shows the verdict that the record holds.
