@@ -13,6 +13,7 @@ from importlib import metadata
 from conformance.case import Case
 from conformance.endpoint import Endpoint
 from conformance.engine import admit, reach, run_cases
+from conformance.findings.recording import record
 from conformance.fixtures.lab import Bench
 from conformance.fixtures.provision import ControlProvisioner
 from conformance.verdicts import Judge, profile_as_json
@@ -40,6 +41,8 @@ class Plan:
     include: list[str] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)
     label: str = "run"
+    is_own: bool = False
+    """Whether the endpoint is a reference server that was started for this run."""
 
 
 def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
@@ -52,18 +55,25 @@ def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
 
     """
     reach(plan.endpoint, plan.api)
-    with _provisioner(plan) as provisioner:
+    with provisioner_of(plan.endpoint, plan.api) as provisioner:
         bench = Bench(plan.api, plan.endpoint, provisioner, plan.seed, plan.label)
         admit(bench)
         judge = Judge(plan.api, plan.endpoint.profile, plan.is_strict)
         run = _record(plan, bench, judge, folder, quiet=quiet)
     write_junit(run, folder.junit)
+    record(folder.path, run.cases, run.header, plan.api, plan.endpoint, is_own=plan.is_own)
     return run
 
 
 @contextmanager
-def _provisioner(plan: Plan) -> Iterator[ControlProvisioner]:
-    provisioner = ControlProvisioner(plan.endpoint, plan.api)
+def provisioner_of(endpoint: Endpoint, api: Api) -> Iterator[ControlProvisioner]:
+    """Give the open provisioner of an endpoint for the length of a `with` block.
+
+    Raises:
+        CannotTest: If it cannot be had.
+
+    """
+    provisioner = ControlProvisioner(endpoint, api)
     provisioner.open()
     try:
         yield provisioner

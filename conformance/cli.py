@@ -24,6 +24,7 @@ from conformance.catalogue import all_cases, select
 from conformance.check import Plan, run_check
 from conformance.endpoint import read_endpoint
 from conformance.faults import CannotTest, ConfigurationFaulty
+from conformance.findings.recording import how_to_replay
 from conformance.own_server import own_server
 from reports.exit_codes import ExitCode
 from reports.record import Run
@@ -96,6 +97,7 @@ def check(
                 include or [],
                 exclude or [],
                 folder.path.name,
+                is_own=not (url or endpoint),
             )
             run = run_check(plan, folder, quiet=as_json)
     with whole_output(run.footer.exit_code):
@@ -118,6 +120,8 @@ def _show(run: Run, folder: Path, *, as_json: bool) -> None:
     console = Page()
     render_summary(run, console)
     console.print(Text(f"Run folder: {folder}"), soft_wrap=True)
+    for line in how_to_replay(folder):
+        console.print(Text(line), soft_wrap=True)
     sys.stdout.flush()
 
 

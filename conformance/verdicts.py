@@ -6,11 +6,12 @@ A failure counts once it has been seen again on fresh fixtures; else the case is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pydantic import JsonValue
+from pydantic import JsonValue, PrivateAttr
 
 from conformance.case import Case
 from conformance.endpoint import Profile
@@ -30,6 +31,24 @@ class Attempt:
     reason: str | None = None
     program: JsonValue = None
     """The symbolic steps of a case that draws its own; see `Lab.program`."""
+
+
+class JudgedCase(CaseResult):
+    """A result that accuses, with the attempts that it rests on; they are no part of the record of a run."""
+
+    _tried: tuple[Attempt, ...] = PrivateAttr(default=())
+
+    @property
+    def tried(self) -> tuple[Attempt, ...]:
+        """The attempts, the first one first."""
+        return self._tried
+
+    @classmethod
+    def of(cls, result: CaseResult, attempts: Sequence[Attempt]) -> JudgedCase:
+        """Put attempts to a result."""
+        judged = cls(**{name: getattr(result, name) for name in CaseResult.model_fields})
+        judged._tried = tuple(attempts)
+        return judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +82,7 @@ class Judge:
         findings: list[Finding] = []
         for attempt in attempts if verdict is Verdict.FLAKY else attempts[:1]:
             findings += [self._finding(case, breach, attempt, verdict) for breach in attempt.breaches]
-        return CaseResult(
+        result = CaseResult(
             case=case.id,
             topic=case.topic,
             requirements=list(case.requirements),
@@ -76,6 +95,7 @@ class Judge:
             findings=findings,
             attempts=0 if verdict is Verdict.NOT_RUN else len(attempts),
         )
+        return JudgedCase.of(result, attempts) if verdict in {Verdict.FAIL, Verdict.FLAKY} else result
 
     def _verdict(self, attempts: list[Attempt]) -> tuple[Verdict, str | None]:
         first = attempts[0]
