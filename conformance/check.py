@@ -13,6 +13,7 @@ from importlib import metadata
 from conformance.case import Case
 from conformance.endpoint import Endpoint
 from conformance.engine import admit, reach, run_cases
+from conformance.findings.gate import Gate
 from conformance.findings.recording import record
 from conformance.fixtures.lab import Bench
 from conformance.fixtures.provision import ControlProvisioner
@@ -43,6 +44,8 @@ class Plan:
     label: str = "run"
     is_own: bool = False
     """Whether the endpoint is a reference server that was started for this run."""
+    gate: Gate | None = None
+    """The findings that are known already."""
 
 
 def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
@@ -93,13 +96,22 @@ def _record(plan: Plan, bench: Bench, judge: Judge, folder: RunFolder, *, quiet:
                 writer.case(result)
                 progress.topic(result.topic)
                 progress.advance(result.verdict)
-                if plan.fail_fast and result.verdict is Verdict.FAIL:
+                if plan.fail_fast and result.verdict is Verdict.FAIL and not _is_known(plan, result):
                     break
         except KeyboardInterrupt:
             interrupted = True
-        footer = footer_of(results, time.monotonic() - started_s, len(plan.cases), interrupted=interrupted)
+        duration_s = time.monotonic() - started_s
+
+        def ended(results: list[CaseResult]) -> RunFooter:
+            return footer_of(results, duration_s, len(plan.cases), interrupted=interrupted)
+
+        footer = ended(results) if plan.gate is None else plan.gate.footer(results, ended)
         writer.footer(footer)
     return Run(header=header, cases=results, footer=footer)
+
+
+def _is_known(plan: Plan, result: CaseResult) -> bool:
+    return plan.gate is not None and plan.gate.excuses(result)
 
 
 def header_of(plan: Plan) -> RunHeader:
