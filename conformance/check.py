@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 
 from conformance.case import Case
 from conformance.endpoint import Endpoint
 from conformance.engine import admit, reach, run_cases
 from conformance.findings.gate import Gate
 from conformance.findings.recording import record
+from conformance.findings.reproducing import Effort, reproduce
 from conformance.fixtures.lab import Bench
 from conformance.fixtures.provision import ControlProvisioner
 from conformance.verdicts import Judge, profile_as_json
@@ -46,6 +48,10 @@ class Plan:
     """Whether the endpoint is a reference server that was started for this run."""
     gate: Gate | None = None
     """The findings that are known already."""
+    spec: Path | None = None
+    """Folder of the documents; the shipped ones when None."""
+    effort: Effort = field(default_factory=Effort)
+    """How much may be done for standalone files."""
 
 
 def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
@@ -64,7 +70,8 @@ def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
         judge = Judge(plan.api, plan.endpoint.profile, plan.is_strict)
         run = _record(plan, bench, judge, folder, quiet=quiet)
     write_junit(run, folder.junit)
-    record(folder.path, run.cases, run.header, plan.api, plan.endpoint, is_own=plan.is_own)
+    recorded = record(folder.path, run.cases, run.header, plan.api, plan.endpoint, is_own=plan.is_own)
+    reproduce(recorded, plan.endpoint, plan.api, plan.spec, plan.effort, quiet=quiet)
     return run
 
 

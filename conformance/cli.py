@@ -27,6 +27,7 @@ from conformance.faults import CannotTest, ConfigurationFaulty
 from conformance.findings.comparison import lines as comparison_lines
 from conformance.findings.gate import Gate
 from conformance.findings.recording import how_to_replay
+from conformance.findings.reproducing import Effort
 from conformance.own_server import own_server
 from reports.exit_codes import ExitCode
 from reports.record import Run
@@ -80,6 +81,12 @@ def check(
     update_baseline: Annotated[
         bool, typer.Option("--update-baseline", help="Write what is found into the baseline.")
     ] = False,
+    reproducer_time_s: Annotated[
+        float, typer.Option(min=0, help="Time for standalone files of findings, after the run; 0 for none.")
+    ] = 60,
+    shrink: Annotated[
+        bool, typer.Option("--shrink/--no-shrink", help="Whether standalone files are made short.")
+    ] = True,
     run_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run folder goes.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -109,6 +116,8 @@ def check(
                 folder.path.name,
                 is_own=not (url or endpoint),
                 gate=gate,
+                spec=spec,
+                effort=Effort(reproducer_time_s, is_shrinking=shrink),
             )
             run = run_check(plan, folder, quiet=as_json)
         updated = gate.update(run.cases) if gate is not None and update_baseline else None

@@ -102,7 +102,16 @@ def run_once(bench: Bench, case: Case, number: int, program: JsonValue = None) -
         ended, reason = _carry_out(lab, case.run)
     finally:
         lab.close()
-    return Attempt(tuple(lab.breaches), tuple(lab.transcript.entries), ended, reason, lab.program)
+    transcript = lab.transcript
+    return Attempt(
+        tuple(lab.breaches),
+        tuple(transcript.entries),
+        ended,
+        reason,
+        lab.program,
+        tuple(transcript.steps),
+        transcript.places,
+    )
 
 
 def _carry_out(lab: Lab, run: Callable[[Lab], None]) -> tuple[Verdict | None, str | None]:

@@ -6,14 +6,15 @@ A failure counts once it has been seen again on fresh fixtures; else the case is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from pydantic import JsonValue, PrivateAttr
 
 from conformance.case import Case
+from conformance.client.steps import Step
 from conformance.endpoint import Profile
 from conformance.faults import Breach
 from reports.record import CaseResult, Finding, TranscriptEntry, Verdict
@@ -31,6 +32,10 @@ class Attempt:
     reason: str | None = None
     program: JsonValue = None
     """The symbolic steps of a case that draws its own; see `Lab.program`."""
+    steps: tuple[Step, ...] = ()
+    """What was done and what came, with exact values."""
+    places: Mapping[str, int] = field(default_factory=dict)
+    """Number of steps up to a breach after which the case went on, by requirement."""
 
 
 class JudgedCase(CaseResult):

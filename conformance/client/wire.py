@@ -11,6 +11,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
@@ -23,6 +24,7 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from conformance.client.steps import Arrived, Ended, LetGo, Opened, Sent
 from conformance.client.transcript import Transcript
 from conformance.trust import tls_fault, trusting
 from specs.message import Frame
@@ -118,6 +120,7 @@ class Wire:
         self, sock: socket.socket, protocol: ClientProtocol, name: str, transcript: Transcript
     ) -> None:
         self.name = name
+        self.number = transcript.connection()
         self._sock = sock
         self._protocol = protocol
         self._transcript = transcript
@@ -150,11 +153,17 @@ class Wire:
         protocol = _Client(parse_uri(url), max_size=MAX_MESSAGE_BYTES)
         wire = cls(open_tcp(url, timeout_s, ca=ca), protocol, name, transcript)
         transcript.add(name, "opened", url)
+        status: int | None = 0
         try:
             wire._handshake(headers or {}, time.monotonic() + timeout_s)
-        except BaseException:
-            wire.abort()
+            status = None
+        except HandshakeRefused as exc:
+            status = exc.status
             raise
+        finally:
+            transcript.took(Opened(wire.number, name, url, headers or {}, status))
+            if status is not None:
+                wire.abort()
         return wire
 
     def _handshake(self, headers: dict[str, str], until_s: float) -> None:
@@ -189,6 +198,7 @@ class Wire:
     def send(self, frame: Frame) -> None:
         """Send one unfragmented message."""
         self._transcript.add(self.name, "sent", frame.data.decode() if frame.is_text else frame.data)
+        self._sent("text" if frame.is_text else "binary", frame.data)
         if self._protocol.state is not State.OPEN:
             return
         if frame.is_text:
@@ -204,11 +214,13 @@ class Wire:
     def send_bytes(self, data: bytes, what: str) -> None:
         """Put bytes on the wire that need not be a WebSocket frame; `what` goes into the transcript."""
         self._transcript.add(self.name, "sent", f"<{what}: {data[:60].hex(' ')}>")
+        self._sent("bytes", data)
         self._write(data)
 
     def send_fragments(self, parts: list[bytes]) -> None:
         """Send one text message in several frames."""
         self._transcript.add(self.name, "sent", f"<{len(parts)} fragments: {b''.join(parts)!r}>")
+        self._sent("fragments", *parts)
         self._protocol.send_text(parts[0], fin=len(parts) == 1)
         for index, part in enumerate(parts[1:], start=2):
             self._protocol.send_continuation(part, fin=index == len(parts))
@@ -217,17 +229,27 @@ class Wire:
     def ping(self, data: bytes) -> None:
         """Send a WebSocket ping."""
         self._transcript.add(self.name, "sent", f"<ping {data!r}>")
+        self._sent("ping", data)
         self._protocol.send_ping(data)
         self._flush()
 
+    def _sent(self, kind: Literal["text", "binary", "fragments", "ping", "bytes"], *parts: bytes) -> None:
+        self._transcript.took(Sent(self.number, kind, parts))
+
     def receive(self, until_s: float) -> Frame | None:
         """Return the next message; None when none came until the monotonic time `until_s` or the connection ended."""
+        began_s = time.monotonic()
         while not self._frames and self.closed is None:
             if not self._read(until_s):
                 break
             for event in self._protocol.events_received():
                 self._take(event)
-        return self._frames.popleft() if self._frames else None
+        if not self._frames:
+            self._transcript.waited(time.monotonic() - began_s)
+            return None
+        frame = self._frames.popleft()
+        self._transcript.took(Arrived(self.number, frame.data, frame.is_text))
+        return frame
 
     def note_received(self, frame: Frame) -> None:
         """Put a message that was taken into the transcript."""
@@ -254,6 +276,7 @@ class Wire:
         What was not read yet would make the kernel reset the connection, and a proxy might then lose the close frame.
         """
         if self.closed is None and self._protocol.state is State.OPEN:
+            self._transcript.took(LetGo(self.number, is_orderly=True))
             self._protocol.send_close(1000)
             self._flush()
         has_ended = self.wait_closed(time.monotonic() + linger_s) is not None
@@ -262,6 +285,8 @@ class Wire:
 
     def abort(self) -> None:
         """Drop the TCP connection."""
+        if self.closed is None and not self.is_dropped and self._protocol.state is State.OPEN:
+            self._transcript.took(LetGo(self.number, is_orderly=False))
         self.is_dropped = True
         self._sock.close()
 
@@ -303,6 +328,7 @@ class Wire:
         if received is not None or is_eof:
             self.closed = Closed(int(received.code) if received is not None else None)
             self._transcript.add(self.name, "closed", str(self.closed))
+            self._transcript.took(Ended(self.number, self.closed.code))
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():

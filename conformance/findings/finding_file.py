@@ -52,6 +52,25 @@ class RequirementText(_Model):
     text: Text
 
 
+class Reproducer(_Model):
+    """The standalone file of a finding, and how often it was seen to reproduce it before it was offered."""
+
+    file: Text | None = None
+    """Beside this file; None where there is none."""
+    reason: Text | None = None
+    """Why there is none."""
+    runs: Annotated[int, Field(ge=0)] = 0
+    reproduced: Annotated[int, Field(ge=0)] = 0
+    evidence: Text | None = None
+    """What it looks for, in words."""
+    frames: dict[str, int] = Field(default_factory=dict)
+    """How many frames are sent, by connection."""
+    frames_before: dict[str, int] = Field(default_factory=dict)
+    """The same before it was made shorter."""
+    script: list[dict[str, JsonValue]] = Field(default_factory=list)
+    """Its conversation, symbolically."""
+
+
 class FindingFile(_Model):
     """One finding."""
 
@@ -74,6 +93,7 @@ class FindingFile(_Model):
     """What was sent and received; of a flaky finding in each of the attempts."""
     program: JsonValue = None
     """The steps of a case that draws its own."""
+    reproducer: Reproducer = Reproducer()
 
 
 def write(path: Path, finding: FindingFile) -> None:

@@ -14,9 +14,10 @@ from conformance.findings.finding_file import (
     Documents,
     FindingFile,
     RequirementText,
+    read,
     write,
 )
-from conformance.verdicts import JudgedCase, profile_as_json
+from conformance.verdicts import Attempt, JudgedCase, profile_as_json
 from reports.fingerprint import fingerprint
 from reports.record import CaseResult, Finding, RunHeader, Verdict
 from specs.model import Api
@@ -34,6 +35,7 @@ class Recorded:
     finding: Finding
     file: FindingFile
     path: Path
+    attempts: tuple[Attempt, ...]
 
 
 def record(
@@ -74,7 +76,7 @@ def record(
         path = folder / FOLDER / f"{_slug(finding, recorded)}.json"
         file = _file(case, finding, header, documents, where)
         write(path, file)
-        recorded.append(Recorded(finding, file, path))
+        recorded.append(Recorded(finding, file, path, case.tried))
     return recorded
 
 
@@ -83,9 +85,21 @@ def how_to_replay(folder: Path) -> list[str]:
     files = sorted((folder / FOLDER).glob("*.json"))
     if not files:
         return []
-    named = [f"  {path}" for path in files[:_NAMED]]
+    told = [line for path in files[:_NAMED] for line in _told(path)]
     more = [f"  and {len(files) - _NAMED} more"] if len(files) > _NAMED else []
-    return ["Finding files:", *named, *more, "Run one again: wireproof replay FILE"]
+    return [
+        "Finding files:",
+        *told,
+        *more,
+        "Run one again: wireproof replay FILE, or its .py without wireproof",
+    ]
+
+
+def _told(path: Path) -> list[str]:
+    made = read(path).reproducer
+    if made.file is None:
+        return [f"  {path}"]
+    return [f"  {path}", f"  {path.with_name(made.file)}  reproduced {made.reproduced} of {made.runs} times"]
 
 
 def _failures(cases: Iterable[CaseResult]) -> Iterator[tuple[JudgedCase, Finding]]:
