@@ -183,7 +183,7 @@ def _steps(path: Path) -> str:
     return "".join(
         f", {step.removeprefix(CALLED)}"
         if isinstance(step, str) and step.startswith(CALLED)
-        else f", {step!r}"
+        else f", {code_of(step)}"
         for step in path
     )
 

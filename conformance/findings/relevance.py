@@ -6,6 +6,18 @@ import re
 from collections.abc import Iterable
 
 from conformance.findings.evidence import Evidence
+from conformance.findings.scripting import Line
+
+_MESSAGE = re.compile(r"\[\S+ \S+\] \S+ (\S+) ")
+"""A message as a report shows it: its refs, its topic and its event."""
+_LONGEST_VALUE = 60
+
+
+def told_of(lines: list[Line], observed: str) -> list[Line]:
+    """Return the steps of a script that wait for an event which a report says was observed; a shorter script keeps them."""
+    shown = {match[1] for match in _MESSAGE.finditer(f"{observed} ")}
+    told = [line for line in lines if line["do"] == "wait" and line["for"].get("event") in shown]
+    return told[-1:]
 
 
 def by_relevance(found: Iterable[Evidence], observed: str) -> list[Evidence]:
@@ -29,4 +41,7 @@ def _signs(observed: str) -> list[str]:
         signs.append(rf"event=\"HTTP\", status={status[1]}\b")
     if event := re.search(r"\b(phx_error|phx_close)\b", observed):
         signs.append(rf"event=\"{event[1]}\"")
+    signs += [rf"event=\"{re.escape(match[1])}\"" for match in _MESSAGE.finditer(f"{observed} ")]
+    if observed and len(observed) <= _LONGEST_VALUE:
+        signs.append(re.escape(f'"{observed}"'))
     return signs

@@ -136,7 +136,7 @@ def _statement(line: Line, used: set[str]) -> list[str]:  # noqa: C901 - one bra
 def _kept(line: Line, call: str) -> list[str]:
     """Return a call, and what is taken from what it returns."""
     kept = line.get("keep", [])
-    paths = [", ".join(map(repr, one["path"])) for one in kept]
+    paths = [", ".join(map(_quoted, one["path"])) for one in kept]
     if len(kept) == 1:
         return [f"{kept[0]['as']} = part({call}, {paths[0]})"]
     if not kept:

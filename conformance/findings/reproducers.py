@@ -17,7 +17,7 @@ from conformance.endpoint import TOKEN_VARIABLE
 from conformance.findings.evidence import Evidence, candidates
 from conformance.findings.execution import Execution, Place, execute
 from conformance.findings.finding_file import FindingFile, Reproducer
-from conformance.findings.relevance import by_relevance
+from conformance.findings.relevance import by_relevance, told_of
 from conformance.findings.rendering import file_text, statements
 from conformance.findings.scripting import Line, Scribe
 from conformance.findings.shrinking import Budget, frames_of, shrink
@@ -78,7 +78,7 @@ class Workshop:
         except CannotReproduce as exc:
             return Reproducer(reason=str(exc))
         before = frames_of(lines)
-        lines = self._shorter(lines, evidence)
+        lines = self._shorter(lines, evidence, told_of(lines, finding.observed))
         path.write_text(self._text(finding, lines, evidence, path.name), encoding="utf-8")
         results = [self._run(path) for _ in range(self.bounds.runs)]
         return Reproducer(
@@ -171,15 +171,17 @@ class Workshop:
 
     # Shorter
 
-    def _shorter(self, lines: list[Line], evidence: Evidence) -> list[Line]:
+    def _shorter(self, lines: list[Line], evidence: Evidence, told: list[Line]) -> list[Line]:
         bounds = self.bounds
         if not bounds.executions:
             return lines
         budget = Budget(min(bounds.until_s, time.monotonic() + bounds.shrink_s), bounds.executions)
         needed = set(re.findall(r"[A-Za-z_]\w*", evidence.code)) & _names(lines)
-        shorter = shrink(
-            lines, needed, lambda some: self._shows(some, evidence, patience_s=LOOKING_PATIENCE_S), budget
-        )
+
+        def shows(some: list[Line]) -> bool:
+            return self._shows(some, evidence, patience_s=LOOKING_PATIENCE_S)
+
+        shorter = shrink(lines, needed, told, shows, budget)
         return shorter if shorter is lines or self._shows(shorter, evidence, times=2) else lines
 
     # The file

@@ -26,7 +26,7 @@ from conformance.client.steps import (
 from conformance.findings.forgeries import KnownSignature, expression_of
 from conformance.findings.sending import said
 from conformance.findings.standalone.reading import Event, canonical, event_of, part
-from conformance.findings.symbols import NotSymbolic, Symbols, lone, names_in
+from conformance.findings.symbols import SHORTEST, NotSymbolic, Symbols, lone, names_in
 
 Line = dict[str, Any]
 """One step of a script, as JSON."""
@@ -212,7 +212,7 @@ class Scribe:
 
     def _take(self, text: str) -> None:
         """Name a text that the server has made and this side now sends."""
-        source = self._news.pop(text, None)
+        source = self._news.pop(text, None) if _is_made(text) else None
         if source is None or self._symbols.expression_of(text) is not None:
             return
         wish = next((step for step in reversed(source.path) if isinstance(step, str)), "made")
@@ -237,6 +237,11 @@ class Scribe:
             self._said |= _texts(json.loads(sent.parts[0]))
         except (ValueError, RecursionError):
             return
+
+
+def _is_made(text: str) -> bool:
+    """Tell whether a text looks like an id that a server has made, and not like a word or an amount."""
+    return len(text) >= SHORTEST and any(map(str.isdigit, text)) and any(map(str.isalpha, text))
 
 
 def _texts(value: Any) -> set[str]:

@@ -33,19 +33,20 @@ class Budget:
         return self.executions <= 0 or time.monotonic() >= self.until_s
 
 
-def shrink(lines: list[Line], needed: set[str], shows: Shows, budget: Budget) -> list[Line]:
+def shrink(lines: list[Line], needed: set[str], told: list[Line], shows: Shows, budget: Budget) -> list[Line]:
     """Return a shorter script that still shows the finding; the script itself where there is none.
 
     Args:
         lines: The script.
         needed: Names that have to stay, since what shows the finding uses them.
+        told: Steps that have to stay, since the report tells of what they wait for.
         shows: Tells whether a script shows the finding.
         budget: How much may be tried.
 
     """
 
     def is_enough(shorter: list[Line]) -> bool:
-        if budget.is_spent or not needed <= _defined(shorter):
+        if budget.is_spent or not needed <= _defined(shorter) or any(line not in shorter for line in told):
             return False
         budget.executions -= 1
         return shows(shorter)

@@ -50,6 +50,7 @@ class Connection:
             "proxy": None,
             "ping_interval": None,
             "max_queue": None,
+            "create_connection": tolerant,
         }
         try:
             self.ws = self.endpoint.open.enter_context(
@@ -286,6 +287,13 @@ class Endpoint:
         """Close every connection."""
         with suppress(OSError):
             self.open.close()
+
+
+def tolerant(sock: Any, protocol: Any, **options: Any) -> ClientConnection:
+    """Return a connection that does without what a server offers unasked."""
+    protocol.process_extensions = lambda _headers: []
+    protocol.process_subprotocol = lambda _headers: None
+    return ClientConnection(sock, protocol, **options)
 
 
 def main(conversation: Any, finding: dict[str, str], url: str, control: str) -> None:
