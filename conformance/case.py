@@ -13,8 +13,14 @@ PHOENIX = "phoenix"
 
 
 class Phase(StrEnum):
-    """Where a case comes from and what it needs; the phases of a run, in this order."""
+    """The parts of a run, in this order: three that make sure that cases can be run, then where the cases come from."""
 
+    REACH = "reach"
+    """Whether anybody listens."""
+    PROVISION = "provision"
+    """Whether agents and resources can be had."""
+    CONTROLS = "controls"
+    """Whether a fresh agent is let in and spoken to."""
     GENERATED = "generated"
     """Derived from the documents."""
     WRITTEN = "hand-written"

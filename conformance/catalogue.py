@@ -1,12 +1,15 @@
-"""All cases for a set of documents, in the order in which they run, and the choice among them."""
+"""All cases for a set of documents, the choice among them, and the order in which they run."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from conformance.case import PHOENIX, Case
 from conformance.derive import derived_cases
 from conformance.faults import ConfigurationFaulty
+from conformance.ordering import arranged, kill_order, shard
 from conformance.written import written_cases
 from specs.model import Api
 
@@ -47,6 +50,32 @@ def select(cases: list[Case], include: list[str], exclude: list[str]) -> list[Ca
     if not chosen:
         raise ConfigurationFaulty("the filters leave no case to run")
     return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which cases a run has, as the command line says it."""
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    shard: tuple[int, int] | None = None
+    """Index, from 1, and count of the parts into which the cases are divided."""
+    is_hurried: bool = False
+    """Whether the strongest cases come first, whatever their phase, since there may be no time for all."""
+
+    def of(self, cases: list[Case]) -> list[Case]:
+        """Return the chosen cases in the order in which they run.
+
+        Raises:
+            ConfigurationFaulty: If a glob matches nothing, or no case is left.
+
+        """
+        chosen = select(cases, list(self.include), list(self.exclude))
+        if self.shard is not None:
+            chosen = shard(chosen, *self.shard)
+        if not chosen:
+            raise ConfigurationFaulty("the shard has no case to run: there are more shards than cases")
+        return arranged(chosen, kill_order(), across_phases=self.is_hurried)
 
 
 def _matches(case: Case, glob: str) -> bool:

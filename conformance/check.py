@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import platform
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from conformance.case import Case
+from pydantic import JsonValue
+
+from conformance.budget import OUT_OF_BUDGET, Budget
+from conformance.case import Case, Phase
+from conformance.crew import Crew, Task, crew_of, signals_blocked
 from conformance.endpoint import Endpoint
-from conformance.engine import admit, reach, run_cases
+from conformance.engine import Outcome, admit, reach
+from conformance.faults import CannotTest
 from conformance.findings.gate import Gate
 from conformance.findings.recording import record
 from conformance.findings.reproducing import Effort, reproduce
 from conformance.fixtures.lab import Bench
-from conformance.fixtures.provision import ControlProvisioner
+from conformance.phases import PhaseLog
+from conformance.provisioning.opening import provisioning
+from conformance.provisioning.pools import Share
+from conformance.results import Results, Silence
 from conformance.verdicts import Judge, profile_as_json
 from reports.exit_codes import ExitCode, decide
 from reports.jsonl import RunWriter
@@ -38,12 +47,19 @@ class Plan:
     api: Api
     endpoint: Endpoint
     cases: list[Case]
+    """Those that are to be run, in their order."""
     seed: int
     is_strict: bool = False
     fail_fast: bool = False
     include: list[str] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)
     label: str = "run"
+    workers: int = 1
+    budget: Budget | None = None
+    shard: tuple[int, int] | None = None
+    """Index, from 1, and count."""
+    available: dict[Phase, int] = field(default_factory=dict)
+    """How many cases of each phase there are before any is chosen; those that are to be run where it is empty."""
     is_own: bool = False
     """Whether the endpoint is a reference server that was started for this run."""
     gate: Gate | None = None
@@ -53,72 +69,132 @@ class Plan:
     effort: Effort = field(default_factory=Effort)
     """How much may be done for standalone files."""
 
+    def options(self) -> dict[str, JsonValue]:
+        """Return how it is to be run, as far as somebody asked for it."""
+        asked: dict[str, JsonValue] = {"workers": self.workers}
+        if self.budget is not None:
+            asked["budget_s"] = self.budget.seconds
+        if self.shard is not None:
+            asked["shard"] = "{}/{}".format(*self.shard)
+        if self.fail_fast:
+            asked["fail_fast"] = True
+        return asked
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How the cases of a run came to an end."""
+
+    interrupted: bool = False
+    trouble: str | None = None
+    """Why the endpoint could not be tested any more."""
+
 
 def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
     """Run the cases of a plan, write the run folder, and return the run.
 
-    An interruption (Ctrl-C) ends the run in order: what was found so far is in the folder and in the result.
+    An interruption (Ctrl-C) ends the run in order: what was found so far is in the folder and in the result. So does an
+    endpoint that can no longer be tested.
 
     Raises:
-        CannotTest: If the endpoint or its control socket cannot be reached or refuses the credentials.
+        CannotTest: If the endpoint or its control socket cannot be reached or refuses the credentials; the folder says so.
 
     """
-    reach(plan.endpoint, plan.api)
-    with provisioner_of(plan.endpoint, plan.api) as provisioner:
-        bench = Bench(plan.api, plan.endpoint, provisioner, plan.seed, plan.label)
-        admit(bench)
+    log, started_s = PhaseLog(), time.monotonic()
+    with RunWriter(folder.run) as writer:
+        header = header_of(plan)
+        writer.header(header)
         judge = Judge(plan.api, plan.endpoint.profile, plan.is_strict)
-        run = _record(plan, bench, judge, folder, quiet=quiet)
+        try:
+            crew = _prepared(plan, judge, log)
+        except CannotTest as exc:
+            footer = footer_of(plan, [], log, time.monotonic() - started_s, End(trouble=str(exc)))
+            writer.footer(footer)
+            write_junit(Run(header=header, cases=[], footer=footer), folder.junit)
+            raise
+        results, end = _record(plan, crew, judge, writer, quiet=quiet)
+        duration_s = time.monotonic() - started_s
+
+        def ended(results: list[CaseResult]) -> RunFooter:
+            return footer_of(plan, results, log, duration_s, end)
+
+        footer = ended(results) if plan.gate is None else plan.gate.footer(results, ended)
+        writer.footer(footer)
+    run = Run(header=header, cases=results, footer=footer)
     write_junit(run, folder.junit)
     recorded = record(folder.path, run.cases, run.header, plan.api, plan.endpoint, is_own=plan.is_own)
     reproduce(recorded, plan.endpoint, plan.api, plan.spec, plan.effort, quiet=quiet)
     return run
 
 
+def _prepared(plan: Plan, judge: Judge, log: PhaseLog) -> Crew:
+    """Make sure that the cases can be run, and return who runs them."""
+    with log.of(Phase.REACH):
+        reach(plan.endpoint, plan.api)
+    with ExitStack() as stack:
+        with log.of(Phase.PROVISION):
+            bench = stack.enter_context(_bench(plan, Share()))
+        with log.of(Phase.CONTROLS):
+            admit(bench)
+    return crew_of(
+        Task(
+            plan.cases,
+            judge,
+            lambda share: _bench(plan, share),
+            until_s=plan.budget.until_s if plan.budget else None,
+            longest_s=plan.endpoint.profile.timeouts.case_s,
+        ),
+        plan.workers,
+    )
+
+
 @contextmanager
-def provisioner_of(endpoint: Endpoint, api: Api) -> Iterator[ControlProvisioner]:
-    """Give the open provisioner of an endpoint for the length of a `with` block.
-
-    Raises:
-        CannotTest: If it cannot be had.
-
-    """
-    provisioner = ControlProvisioner(endpoint, api)
-    provisioner.open()
-    try:
-        yield provisioner
-    finally:
-        provisioner.close()
+def _bench(plan: Plan, share: Share) -> Iterator[Bench]:
+    with provisioning(plan.endpoint, plan.api, share) as provisioner:
+        yield Bench(plan.api, plan.endpoint, provisioner, plan.seed, plan.label)
 
 
-def _record(plan: Plan, bench: Bench, judge: Judge, folder: RunFolder, *, quiet: bool) -> Run:
-    header, started_s = header_of(plan), time.monotonic()
-    results: list[CaseResult] = []
-    interrupted = False
-    with RunWriter(folder.run) as writer, Progress(len(plan.cases), quiet=quiet) as progress:
-        writer.header(header)
+def _record(
+    plan: Plan, crew: Crew, judge: Judge, writer: RunWriter, *, quiet: bool
+) -> tuple[list[CaseResult], End]:
+    """Run the cases, write down each result, and say how it ended."""
+    silence = Silence()
+    with Progress(len(plan.cases), quiet=quiet) as progress, closing(crew.outcomes()) as outcomes:
+
+        def take(result: CaseResult) -> None:
+            writer.case(result)
+            progress.topic(result.topic)
+            progress.advance(result.verdict)
+
+        results, end = Results(plan.cases, judge, take), End()
         try:
-            for result in run_cases(bench, judge, plan.cases):
-                results.append(result)
-                writer.case(result)
-                progress.topic(result.topic)
-                progress.advance(result.verdict)
-                if plan.fail_fast and result.verdict is Verdict.FAIL and not _is_known(plan, result):
+            for ended in outcomes:
+                progress.refresh()
+                if ended is None:
+                    continue
+                number, outcome = ended
+                with signals_blocked():
+                    results.add(number, outcome)
+                trouble = silence.note(outcome)
+                if trouble is not None:
+                    end = End(trouble=trouble)
                     break
+                if plan.fail_fast and _is_news(plan, judge, number, outcome):
+                    crew.stop()
         except KeyboardInterrupt:
-            interrupted = True
-        duration_s = time.monotonic() - started_s
-
-        def ended(results: list[CaseResult]) -> RunFooter:
-            return footer_of(results, duration_s, len(plan.cases), interrupted=interrupted)
-
-        footer = ended(results) if plan.gate is None else plan.gate.footer(results, ended)
-        writer.footer(footer)
-    return Run(header=header, cases=results, footer=footer)
+            end = End(interrupted=True)
+        except CannotTest as exc:
+            end = End(trouble=str(exc))
+        results.finish()
+    return results.ended, end
 
 
-def _is_known(plan: Plan, result: CaseResult) -> bool:
-    return plan.gate is not None and plan.gate.excuses(result)
+def _is_news(plan: Plan, judge: Judge, number: int, outcome: Outcome) -> bool:
+    """Tell whether a case has failed, and not only by what is known."""
+    if not judge.has_failed(outcome.attempts):
+        return False
+    result = judge.result(plan.cases[number], list(outcome.attempts), outcome.duration_ms)
+    return plan.gate is None or not plan.gate.excuses(result)
 
 
 def header_of(plan: Plan) -> RunHeader:
@@ -139,6 +215,7 @@ def header_of(plan: Plan) -> RunHeader:
             "python": platform.python_version(),
             **{name: version_of(name) for name in PACKAGES},
         },
+        options=plan.options(),
     )
 
 
@@ -150,19 +227,36 @@ def version_of(package: str) -> str:
         return "unknown"
 
 
-def footer_of(results: list[CaseResult], duration_s: float, planned: int, *, interrupted: bool) -> RunFooter:
+def footer_of(plan: Plan, results: list[CaseResult], log: PhaseLog, duration_s: float, end: End) -> RunFooter:
     """Return the footer of a run, with its exit code."""
-    counts = tally(results)
-    code = decide(counts)
-    left = planned - len(results)
-    if left and code in {ExitCode.CONFORMANT, ExitCode.INCONCLUSIVE}:
+    counts, planned = tally(results), len(plan.cases)
+    code, left = decide(counts), planned - len(results)
+    is_whole = not left and end.trouble is None
+    if not is_whole and code in {ExitCode.CONFORMANT, ExitCode.INCONCLUSIVE}:
         # What was not looked at cannot be called conformant.
         code = ExitCode.COULD_NOT_TEST
+    notes = [end.trouble] if end.trouble else []
+    if left:
+        notes.append(f"{left} of {planned} cases were not reached")
+    available = plan.available or Counter(case.phase for case in plan.cases)
     return RunFooter(
         finished_at=datetime.now(UTC).isoformat(),
         duration_s=round(duration_s, 3),
         counts=counts,
         exit_code=int(code),
-        interrupted=interrupted,
-        note=f"{left} of {planned} cases were not reached" if left else None,
+        interrupted=end.interrupted,
+        note="; ".join(notes) or None,
+        phases=log.results(available, plan.cases, results, is_sharded=plan.shard is not None),
+        partial=list(_partial(plan, results)),
     )
+
+
+def _partial(plan: Plan, results: list[CaseResult]) -> Iterator[str]:
+    """Say what was left out because somebody asked for less than everything."""
+    planned = len(plan.cases)
+    if plan.shard is not None:
+        index, count = plan.shard
+        yield f"shard {index}/{count}: {planned} of {sum(plan.available.values())} cases"
+    left = sum(one.verdict is Verdict.NOT_RUN and one.reason == OUT_OF_BUDGET for one in results)
+    if left and plan.budget is not None:
+        yield f"out of budget ({plan.budget.seconds:g} s): {left} of {planned} cases were not run"

@@ -8,9 +8,12 @@ import os
 import random
 import signal
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -19,15 +22,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from conformance.budget import Budget, seconds_of
 from conformance.case import Case
-from conformance.catalogue import all_cases, select
+from conformance.catalogue import Choice, all_cases
 from conformance.check import Plan, run_check
+from conformance.crew import usual_count
 from conformance.endpoint import read_endpoint
 from conformance.faults import CannotTest, ConfigurationFaulty
 from conformance.findings.comparison import lines as comparison_lines
 from conformance.findings.gate import Gate
 from conformance.findings.recording import how_to_replay
 from conformance.findings.reproducing import Effort
+from conformance.ordering import shard_of
 from conformance.own_server import own_server
 from reports.exit_codes import ExitCode
 from reports.record import Run
@@ -51,6 +57,13 @@ Exclude = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output instead of tables.")]
 
 
+class Serializer(StrEnum):
+    """The serializers of Phoenix, by the `vsn` that asks for them."""
+
+    V1 = "1.0.0"
+    V2 = "2.0.0"
+
+
 @app.command()
 def check(
     url: Annotated[
@@ -72,6 +85,10 @@ def check(
     spec: Spec = None,
     include: Include = None,
     exclude: Exclude = None,
+    vsn: Annotated[
+        Serializer | None,
+        typer.Option(help="Serializer of the cases that do not choose one themselves; 2.0.0 when absent."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of keys and ids; random when absent.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Advisories count as failures.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
@@ -87,6 +104,19 @@ def check(
     shrink: Annotated[
         bool, typer.Option("--shrink/--no-shrink", help="Whether standalone files are made short.")
     ] = True,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Cases at a time, each in a process; one for each core if absent."
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN", help="Time for the run (500ms, 90s, 2m); the strongest cases first."),
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts that make up the whole.")
+    ] = None,
     run_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run folder goes.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -97,10 +127,19 @@ def check(
     with one_line_errors():
         api = load(spec)
         chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
-        existing = all_cases(api)
-        cases = select(existing, include or [], exclude or [])
-        gate = _gate(baseline, existing, is_updating=update_baseline)
-        overrides = {"url": url, "control": control, "control_token": control_token, "ca": ca}
+        part = None if shard is None else shard_of(shard)
+        choice = Choice(include or [], exclude or [], part, is_hurried=budget is not None)
+        overrides = {
+            "url": url,
+            "control": control,
+            "control_token": control_token,
+            "ca": ca,
+            "vsn": vsn and vsn.value,
+        }
+        limit_s = None if budget is None else seconds_of(budget)
+        everything = all_cases(api)
+        cases = choice.of(everything)
+        gate = _gate(baseline, everything, is_updating=update_baseline)
         with _target(overrides, endpoint, spec, chosen) as target:
             described = read_endpoint(endpoint, target)
             folder = RunFolder(run_dir or default_path(datetime.now(UTC)))
@@ -114,6 +153,10 @@ def check(
                 include or [],
                 exclude or [],
                 folder.path.name,
+                workers=workers or usual_count(),
+                budget=None if limit_s is None else Budget(limit_s, time.monotonic()),
+                shard=part,
+                available=Counter(case.phase for case in everything),
                 is_own=not (url or endpoint),
                 gate=gate,
                 spec=spec,
@@ -194,7 +237,7 @@ def _target(
     if overrides["ca"]:
         raise ConfigurationFaulty("--ca is given, but no wss:// URL to check")
     with own_server(spec, seed) as server:
-        yield {"url": server.url, "control_token": server.token}
+        yield {**overrides, "url": server.url, "control_token": server.token}
 
 
 @app.command(name="list")
@@ -204,7 +247,7 @@ def list_(
     """Show the requirements with the cases that cover them, and why others have none."""
     with one_line_errors():
         api = load(spec)
-        cases = select(all_cases(api), include or [], exclude or [])
+        cases = Choice(include or [], exclude or []).of(all_cases(api))
     with whole_output(ExitCode.CONFORMANT):
         _show_list(api, cases, whole=not (include or exclude), as_json=as_json)
 

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from conformance.faults import ConfigurationFaulty
+from conformance.provisioner_settings import KINDS, ControlSettings, ProvisionerSettings, Section
 from conformance.trust import trusting
 from specs.model import Api
-
-TOKEN_VARIABLE = "WIREPROOF_CONTROL_TOKEN"  # noqa: S105 - the name of a variable, not a token
-
-
-class Section(BaseModel):
-    """A table of the endpoint file; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Timeouts(Section):
@@ -51,24 +43,10 @@ class Profile(Section):
     """Request path by socket name, where it is not the first of the socket's document."""
     params: dict[str, str] = Field(default_factory=dict)
     """Query parameter name of the deployment by the name in the documents."""
+    vsn: Literal["1.0.0", "2.0.0"] = "2.0.0"
+    """The serializer of every case that does not choose one itself."""
     timeouts: Timeouts = Timeouts()
     waived: dict[str, Waiver] = Field(default_factory=dict)
-
-
-class Provisioner(Section):
-    """Where agents and resources come from."""
-
-    kind: Literal["control"] = "control"
-    url: str | None = None
-    """The control socket: a base URL or the full one; that of the endpoint itself when absent."""
-    token: SecretStr | None = None
-    token_env: str | None = None
-
-    def secret(self) -> str | None:
-        """Return the operator's token: given, from the named variable, or from `WIREPROOF_CONTROL_TOKEN`."""
-        if self.token is not None:
-            return self.token.get_secret_value()
-        return os.environ.get(self.token_env or TOKEN_VARIABLE) or None
 
 
 class Endpoint(Section):
@@ -78,7 +56,12 @@ class Endpoint(Section):
     ca: Path | None = None
     """PEM file with the certificates to trust in place of the system's; in a file, relative to its folder."""
     profile: Profile = Profile()
-    provisioner: Provisioner = Provisioner()
+    provisioner: ProvisionerSettings = Field(default=ControlSettings(), discriminator="kind")
+
+    @field_validator("provisioner", mode="before")
+    @classmethod
+    def _has_kind(cls, table: Any) -> Any:
+        return {"kind": "control", **table} if isinstance(table, dict) else table
 
     @field_validator("url")
     @classmethod
@@ -93,7 +76,12 @@ class Endpoint(Section):
     def control_url(self, api: Api) -> str:
         """Return the URL of the control socket without its query."""
         path = self.profile.paths.get("control", api.sockets["control"].paths[0])
-        return base_of(self.provisioner.url or self.url, api) + path
+        return base_of(self.operator_url or self.url, api) + path
+
+    @property
+    def operator_url(self) -> str | None:
+        """The URL of a control socket that is not at the endpoint itself."""
+        return self.provisioner.url if isinstance(self.provisioner, ControlSettings) else None
 
 
 def checked_url(url: str) -> str:
@@ -129,7 +117,7 @@ def read_endpoint(path: Path | None, overrides: dict[str, Any]) -> Endpoint:
 
     Args:
         path: TOML file with `url`, `ca`, `[profile]` and `[provisioner]`; None for none.
-        overrides: `url`, `ca`, `control` and `control_token` of the command line; None values are ignored.
+        overrides: `url`, `ca`, `control`, `control_token` and `vsn` of the command line; None values are ignored.
 
     Returns:
         The endpoint.
@@ -139,21 +127,17 @@ def read_endpoint(path: Path | None, overrides: dict[str, Any]) -> Endpoint:
 
     """
     table = _table(path) if path else {}
+    where = str(path) if path else "command line"
     if path and isinstance(table.get("ca"), str):
         table["ca"] = path.parent / table["ca"]
-    table.update((name, overrides[name]) for name in ("url", "ca") if overrides.get(name))
-    provisioner = table.setdefault("provisioner", {})
-    if isinstance(provisioner, dict):
-        for key, name in (("url", "control"), ("token", "control_token")):
-            if overrides.get(name):
-                provisioner[key] = overrides[name]
-    where = str(path) if path else "command line"
+    _lay_over(table, overrides, where)
     if "url" not in table:
         raise ConfigurationFaulty(f"{where}: no url is given")
     try:
-        endpoint = Endpoint.model_validate(table)
-        if endpoint.provisioner.url:
-            checked_url(endpoint.provisioner.url)
+        folder = path.parent if path else Path()
+        endpoint = Endpoint.model_validate(table, context={"folder": folder})
+        if endpoint.operator_url:
+            checked_url(endpoint.operator_url)
     except ValidationError as exc:
         raise ConfigurationFaulty(f"{where}: {_sentence(exc)}") from exc
     except ValueError as exc:
@@ -163,8 +147,26 @@ def read_endpoint(path: Path | None, overrides: dict[str, Any]) -> Endpoint:
     return endpoint
 
 
+def _lay_over(table: dict[str, Any], overrides: dict[str, Any], where: str) -> None:
+    table.update((name, overrides[name]) for name in ("url", "ca") if overrides.get(name))
+    profile, provisioner = table.setdefault("profile", {}), table.setdefault("provisioner", {})
+    if overrides.get("vsn") and isinstance(profile, dict):
+        profile["vsn"] = overrides["vsn"]
+    if not isinstance(provisioner, dict):
+        return
+    kind = provisioner.get("kind", "control")
+    if kind != "control":
+        # The token may come from a variable that is set for other runs; a control URL is meant for this one.
+        if overrides.get("control"):
+            raise ConfigurationFaulty(f"{where}: --control is given, but the provisioner is {kind!r}")
+        return
+    for key, name in (("url", "control"), ("token", "control_token")):
+        if overrides.get(name):
+            provisioner[key] = overrides[name]
+
+
 def _check_ca(endpoint: Endpoint, ca: Path, where: str) -> None:
-    if not any((url or "").startswith("wss:") for url in (endpoint.url, endpoint.provisioner.url)):
+    if not any((url or "").startswith("wss:") for url in (endpoint.url, endpoint.operator_url)):
         raise ConfigurationFaulty(f"{where}: a CA is given, but no URL that starts with wss://")
     trusting(ca)
 
@@ -183,7 +185,13 @@ def _table(path: Path) -> dict[str, Any]:
 def _sentence(exc: ValidationError) -> str:
     rows = []
     for error in exc.errors(include_url=False, include_input=False):
-        where = ".".join(str(part) for part in error["loc"]) or "the file"
+        # The kind of the provisioner is in the place of a key that no file has.
+        parts = [str(part) for part in error["loc"]]
+        where = ".".join(part for at, part in enumerate(parts) if at != 1 or part not in KINDS)
         message = error["msg"].removeprefix("Value error, ")
-        rows.append(f"{where}: unknown key" if error["type"] == "extra_forbidden" else f"{where}: {message}")
+        if error["type"] == "extra_forbidden":
+            message = "unknown key"
+        elif error["type"] == "union_tag_invalid":
+            where, message = f"{where}.kind", f"not one of {', '.join(KINDS)}"
+        rows.append(f"{where or 'the file'}: {message}")
     return "; ".join(rows)

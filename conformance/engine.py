@@ -1,22 +1,23 @@
-"""Runs cases one after another and says what came of each.
+"""Runs one case, and the controls before all cases.
 
-The phases: reach (is anybody there, does it let us in), then the cases in their order, each on fixtures of its own. A
-case that fails is run once more on fresh fixtures before it is reported.
+Each case gets fixtures of its own. One that fails is run once more on fresh fixtures before it is reported.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from conformance.budget import OUT_OF_BUDGET, is_over
 from conformance.case import Case
 from conformance.client.wire import HandshakeRefused, Unreachable, open_tcp
 from conformance.endpoint import Endpoint
 from conformance.faults import CannotProvision, CannotTell, CannotTest, Violation
 from conformance.fixtures.lab import Bench, Lab
-from conformance.verdicts import Attempt, Judge
+from conformance.verdicts import Attempt, Judge, Told
 from reports.record import CaseResult, Verdict
 from specs.model import Api
 
@@ -51,7 +52,7 @@ def admit(bench: Bench) -> None:
     socket = next(socket for socket in bench.api.sockets.values() if socket.identity == "agent")
     try:
         agent = lab.agent("control")
-        url = lab.url(socket.name, agent.credentials(socket.credentials[0]), "2.0.0")
+        url = lab.url(socket.name, agent.opening(socket), bench.vsn)
         shown = bench.endpoint.socket_url(bench.api, socket.name)
         try:
             wire = lab.open(url, "control")
@@ -61,7 +62,7 @@ def admit(bench: Bench) -> None:
             raise CannotTest(f"{shown}: {why} ({exc})") from exc
         except Unreachable as exc:
             raise CannotTest(f"{shown}: {exc}") from exc
-        peer = lab.peer(wire, socket=socket.name)
+        peer = lab.peer(wire, socket=socket.name, vsn=bench.vsn)
         # A server that answers anything at all can be judged, be it only for what it does not answer.
         if peer.sync().kind == "silence":
             peer.join(lab.unique("anything"))
@@ -77,17 +78,48 @@ def admit(bench: Bench) -> None:
         lab.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of running a case, before it is judged."""
+
+    attempts: tuple[Attempt, ...]
+    """The first one first; never empty."""
+    duration_ms: float = 0.0
+
+
 def run_cases(bench: Bench, judge: Judge, cases: Iterable[Case]) -> Iterator[CaseResult]:
     """Run cases in order and yield their results as they come."""
+    told = Told()
     for case in cases:
-        started_s = time.monotonic()
-        attempts = [run_once(bench, case, 1)]
-        while judge.fails(attempts[0]) and len(attempts) < ATTEMPTS:
-            attempts.append(run_once(bench, case, len(attempts) + 1, attempts[0].program))
-        yield judge.result(case, attempts, round((time.monotonic() - started_s) * 1000, 3))
+        outcome = run_case(bench, judge, case)
+        yield judge.result(case, told.once(case, outcome.attempts), outcome.duration_ms)
 
 
-def run_once(bench: Bench, case: Case, number: int, program: JsonValue = None) -> Attempt:
+def run_case(bench: Bench, judge: Judge, case: Case, until_s: float | None = None) -> Outcome:
+    """Run a case, and where it fails once more.
+
+    Args:
+        bench: What is the same for all cases.
+        judge: Says what a failure is.
+        case: The case.
+        until_s: Monotonic time at which it is given up; a failure that was seen before is still confirmed.
+
+    """
+    started_s = time.monotonic()
+    attempts = [run_once(bench, case, 1, until_s=until_s)]
+    while judge.fails(attempts[0]) and len(attempts) < ATTEMPTS:
+        attempts.append(run_once(bench, case, len(attempts) + 1, attempts[0].program))
+    return Outcome(tuple(attempts), round((time.monotonic() - started_s) * 1000, 3))
+
+
+def out_of_budget() -> Outcome:
+    """Return the outcome of a case that was not started because the time of the run was up."""
+    return Outcome((Attempt((), (), Verdict.NOT_RUN, OUT_OF_BUDGET),))
+
+
+def run_once(
+    bench: Bench, case: Case, number: int, program: JsonValue = None, until_s: float | None = None
+) -> Attempt:
     """Run a case once on fixtures of its own; whatever it raises becomes part of the attempt.
 
     Args:
@@ -95,22 +127,33 @@ def run_once(bench: Bench, case: Case, number: int, program: JsonValue = None) -
         case: The case.
         number: Of the attempt, from 1.
         program: Steps of an earlier attempt that are to be carried out again, for a case that draws its steps.
+        until_s: Monotonic time at which it is given up; it then counts as not run, whatever was seen.
 
     """
-    lab = Lab(bench, case.id, number, program)
+    lab = Lab(bench, case.id, number, program, until_s)
     try:
         ended, reason = _carry_out(lab, case.run)
+        is_cut_short = is_over(until_s)
     finally:
         lab.close()
-    transcript = lab.transcript
+    entries = tuple(lab.transcript.entries)
+    unknown = [one.requirement for one in lab.breaches if one.requirement not in lab.api.requirements]
+    if unknown:
+        reason = f"the case reports a requirement that the documents do not have: {unknown[0]}"
+        return Attempt((), entries, Verdict.ERROR, reason, lab.program)
+    if is_cut_short:
+        # A wait that was cut short says nothing about the endpoint.
+        return Attempt((), entries, Verdict.NOT_RUN, OUT_OF_BUDGET, lab.program)
+    is_unanswered = ended is Verdict.INCONCLUSIVE and all(one.direction != "received" for one in entries)
     return Attempt(
         tuple(lab.breaches),
-        tuple(transcript.entries),
+        entries,
         ended,
         reason,
         lab.program,
-        tuple(transcript.steps),
-        transcript.places,
+        is_unanswered,
+        tuple(lab.transcript.steps),
+        lab.transcript.places,
     )
 
 
@@ -122,7 +165,6 @@ def _carry_out(lab: Lab, run: Callable[[Lab], None]) -> tuple[Verdict | None, st
             exc.breach,
             *(breach for breach in lab.breaches if breach.requirement != exc.breach.requirement),
         ]
-        return None, None
     except CannotTell as exc:
         return Verdict.INCONCLUSIVE, str(exc)
     except CannotProvision as exc:

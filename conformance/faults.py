@@ -19,6 +19,8 @@ class Breach:
     observed: str
     is_advice: bool = False
     """Whether it is no more than advice, however binding the requirement is."""
+    subject: str | None = None
+    """What it is about, where the same would be said by many cases: only the first case of a run says it."""
 
 
 class Violation(Exception):

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.endpoint import TOKEN_VARIABLE
 from conformance.faults import CannotTest
+from conformance.provisioner_settings import TOKEN_VARIABLE
 
 READY = "wireproof serve: listening on "
 START_S = 20.0

@@ -18,7 +18,6 @@ from rich.text import Text
 
 from conformance.case import Case
 from conformance.catalogue import all_cases
-from conformance.check import provisioner_of
 from conformance.cli import AsJson, Page, Spec, one_line_errors, whole_output
 from conformance.endpoint import Endpoint, Profile, read_endpoint
 from conformance.engine import admit, reach, run_once
@@ -27,6 +26,8 @@ from conformance.findings.documents import digest_of
 from conformance.findings.finding_file import FindingFile, read
 from conformance.fixtures.lab import Bench
 from conformance.own_server import own_server
+from conformance.provisioning.opening import provisioning
+from conformance.provisioning.pools import Share
 from conformance.verdicts import Attempt
 from reports.exit_codes import ExitCode
 from reports.printable import printable
@@ -171,7 +172,7 @@ def _repeat(finding: FindingFile, case: Case, api: Api, endpoint: Endpoint, time
     """
     reach(endpoint, api)
     done = Repetition(endpoint.url, times)
-    with provisioner_of(endpoint, api) as provisioner:
+    with provisioning(endpoint, api, Share()) as provisioner:
         for number in range(1, times + 1):
             label = f"replay {datetime.now(UTC).isoformat()} {number}"
             bench = Bench(api, endpoint, provisioner, finding.seed, label)

@@ -6,8 +6,8 @@ A failure counts once it has been seen again on fresh fixtures; else the case is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -32,6 +32,8 @@ class Attempt:
     reason: str | None = None
     program: JsonValue = None
     """The symbolic steps of a case that draws its own; see `Lab.program`."""
+    is_unanswered: bool = False
+    """Whether it came to nothing and nothing was received in it."""
     steps: tuple[Step, ...] = ()
     """What was done and what came, with exact values."""
     places: Mapping[str, int] = field(default_factory=dict)
@@ -54,6 +56,23 @@ class JudgedCase(CaseResult):
         judged = cls(**{name: getattr(result, name) for name in CaseResult.model_fields})
         judged._tried = tuple(attempts)
         return judged
+
+
+class Told:
+    """Which case of a run is the one to say what many would say: the first of the plan, whichever ran first."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str], str] = {}
+
+    def once(self, case: Case, attempts: Sequence[Attempt]) -> list[Attempt]:
+        """Return the attempts at a case without what an earlier case has said; cases come in the order of the plan."""
+        return [replace(one, breaches=tuple(self._new(case, one.breaches))) for one in attempts]
+
+    def _new(self, case: Case, breaches: Iterable[Breach]) -> Iterator[Breach]:
+        for breach in breaches:
+            subject = breach.subject
+            if subject is None or self._first.setdefault((breach.requirement, subject), case.id) == case.id:
+                yield breach
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +99,18 @@ class Judge:
         """Tell whether an attempt holds a failure."""
         return any(self.counts_as_failure(breach) for breach in attempt.breaches)
 
+    def has_failed(self, attempts: Sequence[Attempt]) -> bool:
+        """Tell whether a failure was confirmed."""
+        return self._verdict(list(attempts))[0] is Verdict.FAIL
+
     def result(self, case: Case, attempts: list[Attempt], duration_ms: float) -> CaseResult:
         """Return the result of a case from its attempts, the first one first."""
         verdict, reason = self._verdict(attempts)
         main = self.api.requirements[case.requirements[0]]
-        findings: list[Finding] = []
-        for attempt in attempts if verdict is Verdict.FLAKY else attempts[:1]:
-            findings += [self._finding(case, breach, attempt, verdict) for breach in attempt.breaches]
+        findings = [self._finding(case, breach, attempts[0], verdict) for breach in attempts[0].breaches]
+        if verdict is Verdict.FLAKY:
+            for number, attempt in enumerate(attempts[1:], start=2):
+                findings += self._seen_again(case, attempts[0], attempt, number)
         result = CaseResult(
             case=case.id,
             topic=case.topic,
@@ -99,6 +123,7 @@ class Judge:
             duration_ms=duration_ms,
             findings=findings,
             attempts=0 if verdict is Verdict.NOT_RUN else len(attempts),
+            phase=case.phase.value,
         )
         return JudgedCase.of(result, attempts) if verdict in {Verdict.FAIL, Verdict.FLAKY} else result
 
@@ -119,7 +144,17 @@ class Judge:
         seen = {breach.requirement for breach in again.breaches if self.counts_as_failure(breach)}
         return any(breach.requirement in seen for breach in first.breaches if self.counts_as_failure(breach))
 
-    def _finding(self, case: Case, breach: Breach, attempt: Attempt, verdict: Verdict) -> Finding:
+    def _seen_again(self, case: Case, first: Attempt, again: Attempt, number: int) -> list[Finding]:
+        """Return what a later attempt at a flaky case shows, be it that nothing was wrong: its transcript is evidence."""
+        seen = list(again.breaches)
+        if not self.fails(again):
+            missed = next(breach for breach in first.breaches if self.counts_as_failure(breach))
+            seen.insert(0, replace(missed, observed=f"not seen again: {again.reason or 'nothing is wrong'}"))
+        return [self._finding(case, breach, again, Verdict.FLAKY, number) for breach in seen]
+
+    def _finding(
+        self, case: Case, breach: Breach, attempt: Attempt, verdict: Verdict, number: int = 1
+    ) -> Finding:
         requirement = self.api.requirements[breach.requirement]
         own = verdict if self.counts_as_failure(breach) else Verdict.ADVISORY
         waiver = self.waiver(breach.requirement)
@@ -134,6 +169,7 @@ class Judge:
             expected=breach.expected,
             observed=observed,
             transcript=list(attempt.transcript),
+            attempt=number,
         )
 
 

@@ -29,7 +29,8 @@ _NAMED: Final = re.compile(r"\b([a-z_]+):(?=[^\s:])[^\s'\",;\]})]+")
 _WITH_DIGIT: Final = re.compile(r"[-\w]*\d(?:[-\w.:+]*[-\w])?")
 _MIXED_CASE: Final = re.compile(r"\b(?![-\w]*Error\b)(?=[-\w]*[a-z][-\w]*[A-Z])[-\w]{8,}")
 _FOREIGN: Final = re.compile(r"[^\x00-\x7f]+")
-_MASKED_LIST: Final = re.compile(rf"(['\"]?){MASK}\1(?:[, ]+\1{MASK}\1)+")
+_QUOTED_MASK: Final = re.compile(rf"(['\"]){MASK}\1")
+_MASKED_LIST: Final = re.compile(rf"{MASK}(?:[, ]+{MASK})+")
 
 
 def fingerprint(finding: Finding) -> str:
@@ -73,7 +74,7 @@ def shape(text: str) -> str:
     for pattern in (_HEX_DUMP, _BASE64):
         text = pattern.sub(MASK, text)
     text = _NAMED.sub(rf"\1:{MASK}", text)
-    for pattern in (_WITH_DIGIT, _MIXED_CASE, _MASKED_LIST):
+    for pattern in (_WITH_DIGIT, _MIXED_CASE, _QUOTED_MASK, _MASKED_LIST):
         text = pattern.sub(MASK, text)
     codes = iter(kept)
     return re.sub("\0", lambda _: next(codes), " ".join(text.split()))[:_COMPARED_CHARACTERS]

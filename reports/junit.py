@@ -78,6 +78,8 @@ def _run_properties(run: Run) -> list[tuple[str, str]]:
         ("wireproof", header.tool_version),
         ("seed", str(header.seed)),
         ("interrupted", "yes" if run.footer.interrupted else "no"),
+        *(("partial", reason) for reason in run.footer.partial),
+        *([("note", run.footer.note)] if run.footer.note else []),
     ]
 
 
@@ -91,7 +93,8 @@ def _add_case(suite: ET.Element, case: CaseResult) -> None:
             "time": _seconds(case.duration_ms),
         },
     )
-    _add_properties(element, [("requirement", requirement) for requirement in case.requirements])
+    phase = [("phase", case.phase)] if case.phase else []
+    _add_properties(element, phase + [("requirement", requirement) for requirement in case.requirements])
     if case.verdict is Verdict.ADVISORY:
         ET.SubElement(element, "system-out").text = printable("advisory\n" + _body(case))
     elif case.verdict in _TAGS:
@@ -123,7 +126,8 @@ def _body(case: CaseResult) -> str:
 
 def _finding_text(finding: Finding) -> str:
     lines = [
-        f"requirement: {finding.requirement} ({finding.level}, {finding.basis})",
+        f"requirement: {finding.requirement} ({finding.level}, {finding.basis})"
+        + (f", attempt {finding.attempt}" if finding.attempt > 1 else ""),
         f"statement: {finding.statement}",
         f"expected: {finding.expected}",
         f"observed: {finding.observed}",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from rich import progress
 from rich.console import Console
@@ -13,6 +14,8 @@ from .record import Verdict
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
+
+_REFRESH_S: Final = 0.1
 
 
 class Progress:
@@ -31,6 +34,7 @@ class Progress:
     def __init__(self, total: int, *, quiet: bool = False, console: Console | None = None) -> None:
         console = console or Console(stderr=True)
         self._passed = self._failed = 0
+        self._drawn_s = 0.0
         self._bar = progress.Progress(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
@@ -42,6 +46,8 @@ class Progress:
             console=console,
             disable=quiet or not console.is_terminal,
             transient=True,
+            # No thread: the processes that run cases are forked from this one.
+            auto_refresh=False,
             redirect_stdout=False,
             redirect_stderr=False,
         )
@@ -70,3 +76,10 @@ class Progress:
         self._passed += verdict is Verdict.PASS
         self._failed += verdict is Verdict.FAIL
         self._bar.update(self._task, advance=1, passed=self._passed, failed=self._failed)
+
+    def refresh(self) -> None:
+        """Draw anew, where the last drawing is old enough."""
+        now_s = time.monotonic()
+        if self.is_shown and now_s - self._drawn_s >= _REFRESH_S:
+            self._drawn_s = now_s
+            self._bar.refresh()

@@ -93,6 +93,8 @@ class Finding(_Model):
     expected: Text
     observed: Text
     transcript: list[TranscriptEntry]
+    attempt: Annotated[int, Field(ge=1)] = 1
+    """In which attempt at the case; a flaky case has findings of each, so that both transcripts are there."""
 
 
 class CaseResult(_Model):
@@ -114,6 +116,8 @@ class CaseResult(_Model):
     findings: list[Finding]
     attempts: Annotated[int, Field(ge=0)]
     """How often it was run; 0 where it was not."""
+    phase: Text = ""
+    """Part of the run that it belongs to."""
 
     def evidence(self) -> list[Finding]:
         """Give the findings, or one made of `reason` where a case that is no pass came without.
@@ -164,6 +168,22 @@ class RunHeader(_Model):
     exclude: list[Text]
     versions: dict[str, Text]
     """Python and the packages that matter, by name."""
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """How it was run, as far as that was asked for: workers, budget, shard, rate and the like, by name."""
+
+
+class PhaseResult(_Model):
+    """How one part of a run went."""
+
+    phase: Text
+    cases: Annotated[int, Field(ge=0)]
+    """How many were chosen; 0 for a part that has none."""
+    ran: Annotated[int, Field(ge=0)]
+    """How many of them were run."""
+    duration_s: Span
+    """What it took, over all workers together."""
+    reason: Text | None = None
+    """Why not everything of it was run; None where it was."""
 
 
 class RunFooter(_Model):
@@ -177,6 +197,10 @@ class RunFooter(_Model):
     exit_code: Annotated[int, Field(ge=0, le=255)]
     interrupted: bool
     note: Text | None
+    phases: list[PhaseResult] = Field(default_factory=list)
+    """Every part of the run, in order, those that did not run included."""
+    partial: list[Text] = Field(default_factory=list)
+    """Why what was run is only a part of what could be checked, where somebody asked for that; empty otherwise."""
 
     @field_validator("counts")
     @classmethod

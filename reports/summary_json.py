@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .folding import findings_of, reasons_not_run
+from .fingerprint import fingerprint
+from .folding import findings_of, fold, reasons_not_run
 from .record import RED, Finding, Run, Verdict
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ def summary(run: Run) -> dict[str, Any]:
     Returns:
         `url`, `seed`, `exit_code`; `counts` by verdict (all seven); `cases`, their number; `findings` (failed, flaky,
         error and inconclusive) and `advisories`, each with `requirement`, `case`, `verdict`, `expected`, `observed`,
-        `level`, `basis`, `statement`; `not_run`, each with `reason` and `cases`, the number of cases it kept from running.
+        `level`, `basis`, `statement`, `fingerprint`; `causes`, the findings folded, the strongest first, each with
+        `requirement`, `verdict`, `fingerprint`, `observed` and `cases`, their ids; `not_run`, each with `reason` and `cases`,
+        the number of cases it kept from running; `phases`, each with `phase`, `cases`, `ran` and `reason`; `partial`, why
+        only a part was run; `note`, what else there is to say.
 
     """
     return {
@@ -31,7 +35,14 @@ def summary(run: Run) -> dict[str, Any]:
         "cases": len(run.cases),
         "findings": _findings(run, RED),
         "advisories": _findings(run, (Verdict.ADVISORY,)),
+        "causes": _causes(run),
         "not_run": [{"reason": reason, "cases": count} for reason, count in reasons_not_run(run.cases)],
+        "phases": [
+            {"phase": phase.phase, "cases": phase.cases, "ran": phase.ran, "reason": phase.reason}
+            for phase in run.footer.phases
+        ],
+        "partial": list(run.footer.partial),
+        "note": run.footer.note,
     }
 
 
@@ -49,4 +60,19 @@ def _plain(finding: Finding) -> dict[str, str]:
         "level": finding.level,
         "basis": finding.basis,
         "statement": finding.statement,
+        "fingerprint": fingerprint(finding),
     }
+
+
+def _causes(run: Run) -> list[dict[str, Any]]:
+    return [
+        {
+            "requirement": found.requirement,
+            "verdict": cause.first.verdict.value,
+            "fingerprint": cause.fingerprint,
+            "observed": cause.first.observed,
+            "cases": list(cause.cases),
+        }
+        for found in fold(findings_of(run.cases, RED))
+        for cause in found.causes
+    ]

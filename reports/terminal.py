@@ -1,4 +1,4 @@
-"""A run as a person reads it: what was checked, counts by channel and level, findings, advisories, what did not run, the result.
+"""A run as a person reads it: what was checked, its parts, counts by channel and level, findings, advisories, what did not run, the result.
 
 Texts from the endpoint are handed to rich as `Text`, never as markup: frames contain square brackets. Ids are printed on
 lines of their own and never broken, so that they can be copied. Nothing depends on colour.
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .exit_codes import ExitCode
-from .folding import Fold, findings_of, fold, reasons_not_run
+from .folding import Cause, Fold, findings_of, fold, reasons_not_run
 from .printable import elided, one_line, printable
 from .progress import Progress
 from .record import LEVELS, RED, CaseResult, Finding, Run, TranscriptEntry, Verdict, tally
@@ -50,9 +50,14 @@ _RESULTS = {
     ExitCode.INCONCLUSIVE: "inconclusive",
 }
 
+_PART = "no finding in the part that was run"
+#: The layer below the channels stands above them.
+_FIRST_TOPIC = "phoenix"
+
 _NARROW_COLUMNS = 100
 _SHOWN_ENTRIES = 30
 _SHOWN_CASES = 8
+_SHOWN_CAUSES = 5
 _OBSERVED_CHARACTERS = 600
 _FRAME_LINES = 3
 _FRAME_MARGIN_COLUMNS = 32
@@ -68,14 +73,17 @@ def render_summary(run: Run, console: Console) -> None:
 
     """
     _render_header(run, console)
+    _render_phases(run, console)
     if run.cases:
         console.print(_table(run.cases, narrow=console.width < _NARROW_COLUMNS))
     _render_findings(fold(findings_of(run.cases, RED)), console)
     _render_advisories(fold(findings_of(run.cases, (Verdict.ADVISORY,))), console)
     _render_not_run(reasons_not_run(run.cases), console)
-    if run.footer.note:
+    notes = [*run.footer.partial, *([run.footer.note] if run.footer.note else [])]
+    if notes:
         console.print()
-        console.print(Text(run.footer.note))
+    for note in notes:
+        console.print(Text(note, style="yellow"))
     console.print()
     _unbroken(console, Text(result_sentence(run), style=_result_style(run)))
 
@@ -91,6 +99,8 @@ def result_sentence(run: Run) -> str:
     accused = run.footer.counts[Verdict.FAIL] + run.footer.counts[Verdict.FLAKY]
     if code == ExitCode.CONFORMANT and accused:
         result = "nothing but known findings"
+    elif code == ExitCode.CONFORMANT and run.footer.partial:
+        result = _PART
     elif code == ExitCode.FINDINGS and not accused:
         result = "the baseline does not fit"
     if run.footer.interrupted:
@@ -128,6 +138,18 @@ def _render_header(run: Run, console: Console) -> None:
             console.print(Text(f"{name} {', '.join(filters)}", style="dim"))
 
 
+def _render_phases(run: Run, console: Console) -> None:
+    """Say in two lines or so how each part of the run went."""
+    if not run.footer.phases:
+        return
+    parts = []
+    for phase in run.footer.phases:
+        count = f" {phase.ran}/{phase.cases}" if phase.cases else ""
+        reason = f" ({phase.reason})" if phase.reason else ""
+        parts.append(f"{phase.phase}{count}{reason}")
+    console.print(Text("phases: " + ", ".join(parts), style="dim"))
+
+
 def _table(cases: Sequence[CaseResult], *, narrow: bool) -> Table:
     totals = tally(cases)
     levels = [level for level in LEVELS if any(case.level == level for case in cases)]
@@ -142,7 +164,7 @@ def _table(cases: Sequence[CaseResult], *, narrow: bool) -> Table:
         heading = _NARROW_HEADINGS.get(verdict, verdict.label) if narrow else verdict.label
         total = _number(totals[verdict], verdict)
         table.add_column(heading, total, justify="right", no_wrap=True, footer_style="bold")
-    for topic in dict.fromkeys(case.topic for case in cases):
+    for topic in sorted({case.topic for case in cases}, key=lambda name: (name != _FIRST_TOPIC, name)):
         rows = [case for case in cases if case.topic == topic]
         counts = tally(rows)
         table.add_row(
@@ -188,13 +210,38 @@ def _render_finding(found: Fold, console: Console) -> None:
     )
     if first.statement:
         _indented(console, Text(first.statement, style="italic"))
-    cases = found.cases
+    _render_cause(found.causes[0], console)
+    for cause in found.causes[1:_SHOWN_CAUSES]:
+        _indented(console, Text("also, in another way"))
+        _render_other_cause(cause, console)
+    left = len(found.causes) - _SHOWN_CAUSES
+    if left > 0:
+        _indented(console, Text(f"and in {left} other {'way' if left == 1 else 'ways'}"))
+
+
+def _render_cause(cause: Cause, console: Console) -> None:
+    """Show a cause with the transcripts of its first case."""
+    _render_cases(cause, console)
+    attempts = cause.attempts
+    for finding in attempts:
+        if len(attempts) > 1:
+            _indented(console, Text(f"attempt {finding.attempt}", style="bold"))
+        _indented(console, _expectation(finding))
+        if finding.transcript:
+            _indented(console, _transcript(finding.transcript, console.width))
+    _render_other_cases(cause.cases[1:], console)
+
+
+def _render_other_cause(cause: Cause, console: Console) -> None:
+    _render_cases(cause, console)
+    _indented(console, _expectation(cause.first))
+    _render_other_cases(cause.cases[1:], console)
+
+
+def _render_cases(cause: Cause, console: Console) -> None:
+    cases = cause.cases
     count = "1 case" if len(cases) == 1 else f"{len(cases)} cases, the first"
     _unbroken(console, Text(f"{' ' * _INDENT}{count}: {cases[0]}"))
-    _indented(console, _expectation(first))
-    if first.transcript:
-        _indented(console, _transcript(first.transcript, console.width))
-    _render_other_cases(cases[1:], console)
 
 
 def _expectation(finding: Finding) -> RenderableType:

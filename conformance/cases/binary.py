@@ -15,7 +15,7 @@ from conformance.verbs.observations import demand_unmatched, naming, phoenix_cas
 from specs import message as phx
 from specs.binary_frames import pack_client_push
 from specs.message import Frame, Message
-from specs.serializer import V1
+from specs.serializer import V1, V2
 
 if TYPE_CHECKING:
     from conformance.client.peer import Peer
@@ -32,7 +32,7 @@ def _demand_text(reply: Message | None, requirement: str) -> None:
 
 
 def _heartbeat_answered(lab: Lab, requirement: str, data: bytes) -> None:
-    peer = lab.connect(lab.agent("sender"), socket=agent_socket(lab).name)
+    peer = lab.connect(lab.agent("sender"), socket=agent_socket(lab).name, vsn=V2.vsn)
     with naming(requirement, *_ECHOES):
         answer = peer.answer(peer.send(Message(None, "b1", phx.PHOENIX_TOPIC, phx.HEARTBEAT, data)))
     if answer.kind != "ok":
@@ -43,7 +43,7 @@ def _heartbeat_answered(lab: Lab, requirement: str, data: bytes) -> None:
 
 
 def _unmatched(lab: Lab, requirement: str, topic: str, data: bytes = b"\x00\x01\xff") -> None:
-    peer = lab.connect(lab.agent("sender"), socket=agent_socket(lab).name)
+    peer = lab.connect(lab.agent("sender"), socket=agent_socket(lab).name, vsn=V2.vsn)
     push = peer.send(Message("7", "b1", topic, "event", data))
     with naming(requirement, *_ECHOES):
         demand_unmatched(lab, peer, push, requirement)
@@ -78,7 +78,7 @@ def empty_data(lab: Lab) -> None:
 @phoenix_case("binary/joined-push-contained")
 def joined_push(lab: Lab) -> None:
     """A binary push on a joined topic ends at most that channel."""
-    talk, rule = conversation(lab), "binary/joined-push-contained"
+    talk, rule = conversation(lab, vsn=V2.vsn), "binary/joined-push-contained"
     for data in (b"\x00\x01\xff", b"{}", b""):
         with naming(rule, *_ECHOES):
             contained(talk, rule, f"a binary push with {data!r}", partial(_binary_push, talk, data))
@@ -91,7 +91,7 @@ def _binary_push(talk: Conversation, data: bytes, peer: Peer) -> Message:
 @phoenix_case("binary/join-accepted")
 def join(lab: Lab) -> None:
     """A binary phx_join gets one reply with its refs; where it is ok, the topic is joined."""
-    talk, rule = conversation(lab), "binary/join-accepted"
+    talk, rule = conversation(lab, vsn=V2.vsn), "binary/join-accepted"
     peer = talk.connect(talk.by, "binary joiner")
     sent = peer.session.join(talk.topic, b"")
     with naming(rule, *_ECHOES):
@@ -118,7 +118,7 @@ def _demand_text_join(talk: Conversation, peer: Peer, requirement: str) -> None:
 @phoenix_case("binary/leave-accepted")
 def leave(lab: Lab) -> None:
     """A binary phx_leave is answered ok and followed by phx_close; then the topic is not joined."""
-    talk, rule = conversation(lab), "binary/leave-accepted"
+    talk, rule = conversation(lab, vsn=V2.vsn), "binary/leave-accepted"
     peer = victim_of(talk, talk.by)
     join_ref = peer.session.join_ref(talk.topic)
     since = peer.mark()
@@ -135,7 +135,7 @@ def leave(lab: Lab) -> None:
 @phoenix_case("binary/empty-join-ref-push")
 def empty_join_ref(lab: Lab) -> None:
     """A binary push with an empty join_ref is taken by the channel of its topic or dropped; the connection goes on."""
-    talk, rule = conversation(lab), "binary/empty-join-ref-push"
+    talk, rule = conversation(lab, vsn=V2.vsn), "binary/empty-join-ref-push"
     own: list[object] = []
 
     def compose(peer: Peer) -> Message:
@@ -186,7 +186,7 @@ class _BinaryOpcode(V1):
 @phoenix_case("binary/v1-opcode-ignored")
 def v1_opcode_ignored(lab: Lab) -> None:
     """Under serializer 1.0.0 a heartbeat, a join and a push in binary frames are taken like text."""
-    talk, rule = conversation(lab), "binary/v1-opcode-ignored"
+    talk, rule = conversation(lab, vsn=V2.vsn), "binary/v1-opcode-ignored"
     peer = talk.connect(talk.by, "binary sender", vsn="1.0.0")
     peer.serializer = _BinaryOpcode()
     for answer, what in ((peer.sync(), "a heartbeat"), (peer.join(talk.topic), "a join")):

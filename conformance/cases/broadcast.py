@@ -29,7 +29,7 @@ def _broadcasting(lab: Lab) -> tuple[Topic, Event]:
     raise CannotProvision("no event of the documents is broadcast")
 
 
-def _enter_also(talk: Conversation, name: str, connection: str, *, vsn: str = "2.0.0") -> Peer:
+def _enter_also(talk: Conversation, name: str, connection: str, *, vsn: str | None = None) -> Peer:
     peer = talk.connect(name, connection, vsn=vsn)
     joined(peer, talk.topic, talk.family.join.rules["join"], connection)
     return peer

@@ -58,10 +58,10 @@ class Offer:
 
 def topic_of(lab: Lab) -> str:
     """Return the topic of discovery."""
-    return lab.api.topics[FAMILY].topic_of(None)
+    return lab.family(FAMILY).topic_of(None)
 
 
-def arrive(lab: Lab, agent: Agent, *, vsn: str = "2.0.0", name: str | None = None) -> Peer:
+def arrive(lab: Lab, agent: Agent, *, vsn: str | None = None, name: str | None = None) -> Peer:
     """Connect an agent and join it; returns once everything that a join causes has been sent to it."""
     peer = lab.connect(agent, vsn=vsn, name=name)
     joined(peer, topic_of(lab), "discovery/join", agent.participant.name)

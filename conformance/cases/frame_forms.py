@@ -107,7 +107,7 @@ def text_opcode(lab: Lab) -> None:
 
 
 def _without_channel(lab: Lab) -> list[Frame]:
-    wire = lab.connect(lab.agent("watched"), socket=agent_socket(lab).name).wire
+    wire = lab.connect(lab.agent("watched"), socket=agent_socket(lab).name, vsn="2.0.0").wire
     wire.send(
         SERIALIZERS["2.0.0"].encode_client(Message(None, _ANSWERED[0], phx.PHOENIX_TOPIC, phx.HEARTBEAT, {}))
     )

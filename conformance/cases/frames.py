@@ -9,10 +9,9 @@ from conformance.client.equality import same
 from conformance.client.raw_frames import TEXT, raw_frame
 from conformance.faults import CannotProvision, CannotTell, Violation
 from conformance.fixtures.stage import Stage
-from conformance.verbs.conversation import conversation, tested_families
-from conformance.verbs.expectations import accepted
+from conformance.verbs.conversation import conversation, may_be_joined_anew, tested_families
 from conformance.verbs.handshakes import agent_socket
-from conformance.verbs.observations import demand_unmatched, naming, phoenix_case, send_join
+from conformance.verbs.observations import SHOWING, demand_unmatched, naming, phoenix_case, send_join
 from specs import message as phx
 from specs.message import Message
 
@@ -26,7 +25,7 @@ PUSHES = ("frames/push-carries-join-ref", "frames/push-has-null-ref")
 _BIG = 12345678901234567890123
 
 
-def _peer(lab: Lab, vsn: str = "2.0.0") -> Peer:
+def _peer(lab: Lab, vsn: str = SHOWING) -> Peer:
     peer = lab.connect(lab.agent("sender"), socket=agent_socket(lab).name, vsn=vsn)
     if peer.sync().kind == "silence":
         raise CannotTell("a plain heartbeat is not answered; heartbeat/answered judges that")
@@ -65,7 +64,7 @@ def reply_echoes_ref(lab: Lab) -> None:
 @phoenix_case("frames/reply-echoes-join-ref")
 def reply_echoes_join_ref(lab: Lab) -> None:
     """The replies to a join and to a push and a leave on its topic carry the join_ref that was sent."""
-    rule, talk = "frames/reply-echoes-join-ref", conversation(lab)
+    rule, talk = "frames/reply-echoes-join-ref", conversation(lab, vsn=SHOWING)
     peer = talk.connect(talk.by, "joiner")
     for event, payload in ((phx.PHX_JOIN, {}), (talk.event.event, talk.payload()), (phx.PHX_LEAVE, {})):
         answer = peer.answer(peer.send(Message("its join", f"its {event}", talk.topic, event, payload)))
@@ -79,7 +78,7 @@ def reply_echoes_join_ref(lab: Lab) -> None:
 @phoenix_case("frames/ref-type-kept")
 def ref_type_kept(lab: Lab) -> None:
     """A number as ref or join_ref comes back as a number, a string of digits as a string."""
-    rule, talk = "frames/ref-type-kept", conversation(lab)
+    rule, talk = "frames/ref-type-kept", conversation(lab, vsn=SHOWING)
     peer = talk.connect(talk.by, "joiner")
     for ref in (7, "7", "007", 0):
         _demand_heartbeat(rule, peer, _heartbeat_text(ref), ref, f"the ref {ref!r}")
@@ -118,7 +117,7 @@ def long_ref(lab: Lab) -> None:
 @phoenix_case("frames/null-ref-accepted")
 def null_ref(lab: Lab) -> None:
     """A heartbeat, a join and a push on a topic that is not joined are answered when their ref is null."""
-    rule, talk = "frames/null-ref-accepted", conversation(lab)
+    rule, talk = "frames/null-ref-accepted", conversation(lab, vsn=SHOWING)
     peer = talk.connect(talk.by, "joiner")
     _demand_heartbeat(rule, peer, _heartbeat_text(None), None, "a null ref")
     with naming(rule, *ECHOES):
@@ -133,7 +132,7 @@ def null_ref(lab: Lab) -> None:
 @phoenix_case("frames/unicode-kept")
 def unicode_kept(lab: Lab) -> None:
     """Characters outside ASCII, escaped or raw, come back as they are in a ref, a topic and a relayed payload."""
-    rule, talk, ref = "frames/unicode-kept", conversation(lab), "ré漢😀"
+    rule, talk, ref = "frames/unicode-kept", conversation(lab, vsn=SHOWING), "ré漢😀"
     for is_escaped in (True, False):
         text = json.dumps([None, ref, phx.PHOENIX_TOPIC, phx.HEARTBEAT, {}], ensure_ascii=is_escaped)
         _demand_heartbeat(rule, talk.peer, text, ref, f"the ref {ref!r}")
@@ -145,14 +144,14 @@ def unicode_kept(lab: Lab) -> None:
 
 
 def _demand_relayed(talk: Conversation, requirement: str, text: str) -> None:
-    payload = {
-        name: f"{value}{text}" if isinstance(value, str) and value.startswith("said") else value
-        for name, value in talk.payload().items()
-    }
-    try:
-        accepted(talk.stage, talk.stage.push(talk.by, talk.event, payload))
-    except Violation as exc:
-        raise Violation(requirement, exc.breach.expected, exc.breach.observed) from exc
+    said = talk.say(payload=talk.payload(text))
+    if not talk.is_taken(said) or not talk.is_heard(said):
+        heard = next(
+            (m for peer in talk.listeners.values() for m in peer.seen(talk.topic, talk.event.event)), None
+        )
+        raise Violation(
+            requirement, f"a push with {text!r} in its payload is relayed as it is", str(heard or "no relay")
+        )
 
 
 # What is ignored
@@ -195,8 +194,9 @@ def v1_join_ref_optional(lab: Lab) -> None:
         ("3", phx.PHX_LEAVE, {}),
     ):
         answer = peer.answer(peer.send(Message(None, ref, talk.topic, event, payload)))
-        is_ok = answer.kind == "ok" or (answer.kind == "silence" and event == talk.event.event)
-        if not is_ok:
+        is_push = event == talk.event.event
+        is_usual = is_push and answer.message is not None and talk.is_usual(answer.message)
+        if answer.kind != "ok" and not is_usual and not (is_push and answer.kind == "silence"):
             raise Violation(rule, f"{event} without a join_ref is answered ok", str(answer))
     if peer.wait_event(talk.topic, phx.PHX_CLOSE) is None:
         raise Violation(rule, "phx_close after a leave without a join_ref", "nothing came")
@@ -228,7 +228,8 @@ def push_carries_join_ref(lab: Lab) -> None:
     stage = Stage.build(lab, family, joined=False)
     name = next(iter(stage.agents))
     earlier, joiner = (
-        lab.connect(stage.agents[name], socket=stage.family.socket, name=who) for who in ("earlier", "joiner")
+        lab.connect(stage.agents[name], socket=stage.family.socket, vsn=SHOWING, name=who)
+        for who in ("earlier", "joiner")
     )
     if earlier.join(stage.topic).kind != "ok" or earlier.wait_event(stage.topic, event) is None:
         raise CannotTell(f"{event} does not come after a join of {stage.topic}")
@@ -247,7 +248,7 @@ def _pushing_on_join(lab: Lab) -> tuple[str, str]:
     """Return a family that pushes an event on join, and the event."""
     for family in sorted(tested_families(lab), key=lambda family: not family.presence):
         for event in family.events.values():
-            if event.pushed_on_join and family.fixture.create != "resource":
+            if event.pushed_on_join and may_be_joined_anew(lab, family):
                 return family.name, event.event
     raise CannotProvision("no topic of the documents pushes an event on join")
 
@@ -271,7 +272,7 @@ def push_has_null_ref(lab: Lab) -> None:
         _demand_relay_refs(lab, "frames/push-has-null-ref", vsn)
 
 
-def _demand_relay_refs(lab: Lab, requirement: str, vsn: str = "2.0.0") -> None:
+def _demand_relay_refs(lab: Lab, requirement: str, vsn: str = SHOWING) -> None:
     talk = conversation(lab)
     if talk.event.relay is None or not talk.listeners:
         raise CannotProvision(f"{talk.event.event} is relayed to nobody")
@@ -286,13 +287,13 @@ def _demand_relay_refs(lab: Lab, requirement: str, vsn: str = "2.0.0") -> None:
         relayed = peer.wait_event(talk.topic, talk.event.event)
     if relayed is None:
         raise CannotTell(f"the relay of {talk.event.event} does not reach a further connection of {name}")
-    _demand_refs(relayed, requirement, [None, peer.session.join_ref(talk.topic)])
+    _demand_refs(relayed, requirement, [None, peer.shown(peer.session.join_ref(talk.topic))])
 
 
 @phoenix_case("frames/known-event")
 def known_event(lab: Lab) -> None:
     """Joining, pushing, leaving and joining again bring only events that the documents name."""
-    talk = conversation(lab)
+    talk = conversation(lab, wants=lambda family: family.name in lab.served.topics)
     talk.demand_taken("frames/known-event", "a joined topic")
     talk.peer.answer(talk.peer.leave(talk.topic))
     send_join(talk.peer, talk.topic)

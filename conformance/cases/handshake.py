@@ -10,6 +10,7 @@ from conformance.verbs.handshakes import (
     FORBIDDEN,
     SWITCHING_PROTOCOLS,
     agent_socket,
+    checked,
     control,
     credentials,
     http_answer,
@@ -35,10 +36,25 @@ _UNSUPPORTED = (
 
 
 def _valid(lab: Lab) -> list[tuple[str, str]]:
-    """Return the credential of a fresh agent, which is let in."""
+    """Return the parameters of a fresh agent, which is let in."""
     socket, agent = agent_socket(lab), lab.agent("agent")
     control(lab, socket, agent)
     return credentials(agent, socket)
+
+
+def _valid_and_checked(lab: Lab) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return the credential of a fresh agent, which is let in, and the parameters beside it that are not checked.
+
+    Raises:
+        CannotProvision: If the endpoint checks none.
+
+    """
+    socket, agent = agent_socket(lab), lab.agent("agent")
+    params = credentials(agent, socket)
+    names = checked(agent, params)
+    control(lab, socket, agent)
+    own = [pair for pair in params if pair[0] in names]
+    return own, [pair for pair in params if pair[0] not in names]
 
 
 def _upgraded(lab: Lab, requirement: str, headers: Mapping[str, str] = UPGRADE) -> HttpAnswer:
@@ -121,9 +137,9 @@ def other_path(lab: Lab) -> None:
 )
 def bad_credential(lab: Lab) -> None:
     """A handshake with a wrong credential is answered with an error status."""
-    valid = _valid(lab)
+    valid, free = _valid_and_checked(lab)
     for name, value in valid:
-        others = [pair for pair in valid if pair[0] != name]
+        others = [pair for pair in (*free, *valid) if pair[0] != name]
         wrong = {
             f"an unknown {name}": lab.unique("wrong"),
             f"an empty {name}": "",
@@ -142,18 +158,17 @@ def bad_credential(lab: Lab) -> None:
 )
 def missing_credential(lab: Lab) -> None:
     """A handshake without a credential is answered with an error status."""
-    _valid(lab)
-    _refused_credential(
-        lab, "handshake/missing-credential-refused", [_V2], "a handshake without a credential"
-    )
+    _, free = _valid_and_checked(lab)
+    what = "a handshake without a credential"
+    _refused_credential(lab, "handshake/missing-credential-refused", [*free, _V2], what)
 
 
 @phoenix_case("handshake/credential-refusal-is-403")
 def credential_refusal_status(lab: Lab) -> None:
     """A handshake with a wrong credential is answered with HTTP 403."""
-    names = [name for name, _ in _valid(lab)]
-    wrong = [(name, lab.unique("wrong")) for name in names]
-    _refused_credential(lab, "handshake/bad-credential-refused", [*wrong, _V2], "a wrong credential")
+    valid, free = _valid_and_checked(lab)
+    wrong = [(name, lab.unique("wrong")) for name, _ in valid]
+    _refused_credential(lab, "handshake/bad-credential-refused", [*free, *wrong, _V2], "a wrong credential")
 
 
 def _refused_credential(lab: Lab, requirement: str, params: Params, what: str) -> None:
@@ -166,7 +181,8 @@ def _refused_credential(lab: Lab, requirement: str, params: Params, what: str) -
 @phoenix_case("handshake/structured-credential-refused")
 def structured_credential(lab: Lab) -> None:
     """A credential given as a list is no credential."""
-    params = [*((f"{name}[]", value) for name, value in _valid(lab)), _V2]
+    valid, free = _valid_and_checked(lab)
+    params = [*free, *((f"{name}[]", value) for name, value in valid), _V2]
     kept_out(
         lab,
         "handshake/structured-credential-refused",
@@ -179,7 +195,8 @@ def structured_credential(lab: Lab) -> None:
 def credential_before_upgrade(lab: Lab) -> None:
     """A plain GET without a credential is answered as a handshake without one."""
     rule = "handshake/credential-checked-before-upgrade"
-    url = url_of(lab, agent_socket(lab), [_V2])
+    _, free = _valid_and_checked(lab)
+    url = url_of(lab, agent_socket(lab), [*free, _V2])
     refused, plain = http_answer(lab, url), http_answer(lab, url, headers={})
     if refused is None or refused.status == SWITCHING_PROTOCOLS:
         raise CannotTell(f"a handshake without a credential is not refused: {refused or 'no answer'}")
@@ -246,7 +263,7 @@ def duplicate_parameter(lab: Lab) -> None:
 def invalid_query(lab: Lab) -> None:
     """A query with invalid UTF-8 behind a percent sign is answered with an error status."""
     socket, valid = agent_socket(lab), _valid(lab)
-    for raw in (f"{valid[0][0]}=%ff", "other=%ff"):
+    for raw in (*(f"{name}=%ff" for name, _ in valid[:1]), "other=%ff"):
         url = url_of(lab, socket, [*valid, _V2], raw=raw)
         kept_out(lab, "handshake/invalid-query-refused", url, f"a query that ends in {raw}")
 

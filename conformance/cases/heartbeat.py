@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.client.equality import same
 from conformance.verbs.conversation import conversation, tested_families
-from conformance.verbs.observations import demand_unmatched, naming, phoenix_case
+from conformance.verbs.handshakes import agent_socket
+from conformance.verbs.observations import SHOWING, demand_unmatched, naming, phoenix_case
 from specs import message as phx
 from specs.message import Message
 
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from conformance.fixtures.lab import Lab
 
 
-def _alone(lab: Lab, vsn: str = "2.0.0") -> Peer:
+def _alone(lab: Lab, vsn: str | None = None) -> Peer:
     """Open a connection that joins nothing."""
-    return lab.connect(lab.agent("alone"), socket=tested_families(lab)[0].socket, vsn=vsn)
+    return lab.connect(lab.agent("alone"), socket=agent_socket(lab).name, vsn=vsn)
 
 
 def _demand_answered(lab: Lab, peer: Peer, beat: Message, requirement: str) -> Message | None:
@@ -52,7 +53,7 @@ def before_join(lab: Lab) -> None:
 @phoenix_case("heartbeat/null-join-ref-in-reply")
 def null_join_ref_in_reply(lab: Lab) -> None:
     """The reply to a heartbeat has a null join_ref whatever that of the heartbeat was."""
-    peer, rule = _alone(lab), "heartbeat/null-join-ref-in-reply"
+    peer, rule = _alone(lab, SHOWING), "heartbeat/null-join-ref-in-reply"
     with naming(rule, "frames/reply-echoes-join-ref"):
         for join_ref in (None, "5", 5):
             beat = peer.send(replace(peer.session.heartbeat(), join_ref=join_ref))
@@ -83,6 +84,7 @@ def other_event_unmatched(lab: Lab) -> None:
 def only_on_phoenix_topic(lab: Lab) -> None:
     """The event heartbeat on another topic that is not joined gets "unmatched topic"."""
     peer = _alone(lab)
-    for topic in (tested_families(lab)[0].topic_of(lab.unique("never")), lab.unique("nosuch"), "Phoenix"):
+    own = [family.topic_of(lab.unique("never")) for family in tested_families(lab)[:1]]
+    for topic in (*own, lab.unique("nosuch"), "Phoenix"):
         asked = peer.send(Message(None, lab.unique("ref"), topic, phx.HEARTBEAT, {}))
         demand_unmatched(lab, peer, asked, "heartbeat/only-on-phoenix-topic")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.client.equality import same
 from conformance.faults import CannotTell
-from conformance.verbs.conversation import Conversation, conversation, is_restricted, pushing_stages
+from conformance.verbs.conversation import Conversation, conversation, pushing_stages, refused_topic
 from conformance.verbs.observations import (
+    SHOWING,
     closes,
     demand_joined,
     demand_reply_join_ref,
@@ -46,13 +47,13 @@ def ok_reply(lab: Lab) -> None:
 @phoenix_case("joining/refusal-is-reply")
 def refusal_is_reply(lab: Lab) -> None:
     """A refused join is answered by one reply with status error, and by nothing else."""
-    talk = conversation(lab, wants=is_restricted)
+    talk, topic = refused_topic(lab)
     outsider = lab.connect(lab.agent("outsider"), socket=talk.family.socket)
-    answer = _refused_join(outsider, talk.topic)
+    answer = _refused_join(outsider, topic)
     rule = "joining/refusal-is-reply"
     lab.demand(answer.kind == "error", rule, "a refused join gets a phx_reply with status error", answer)
     outsider.sync()
-    frames = [message for message in outsider.inbox if message.topic == talk.topic]
+    frames = [message for message in outsider.inbox if message.topic == topic]
     lab.demand(len(frames) == 1, rule, "nothing but the one reply", "; ".join(map(str, frames)))
 
 
@@ -92,11 +93,11 @@ def case_sensitive_topic(lab: Lab) -> None:
 @phoenix_case("joining/error-leaves-unjoined")
 def error_leaves_unjoined(lab: Lab) -> None:
     """After a refused join a push on the topic gets "unmatched topic"."""
-    talk = conversation(lab, wants=is_restricted)
+    talk, topic = refused_topic(lab)
     outsider = lab.connect(lab.agent("outsider"), socket=talk.family.socket)
-    _refused_join(outsider, talk.topic)
+    _refused_join(outsider, topic)
     rule = "joining/error-leaves-unjoined"
-    demand_unmatched(lab, outsider, talk.say(outsider).message, rule)
+    demand_unmatched(lab, outsider, talk.say(outsider, topic=topic).message, rule)
     talk.demand_taken(rule, "the channels of others go on")
 
 
@@ -182,7 +183,7 @@ def join_blocks_connection(lab: Lab) -> None:
 @phoenix_case("joining/topics-independent")
 def topics_independent(lab: Lab) -> None:
     """Two topics on one connection keep their own join_refs, and a refusal on a third changes neither."""
-    talk = conversation(lab)
+    talk = conversation(lab, vsn=SHOWING)
     other = talk.sibling()
     peer, rule = talk.peer, "joining/topics-independent"
     with prerequisite():
@@ -220,7 +221,7 @@ def _join_without_join_ref(talk: Conversation, requirement: str) -> tuple[Peer, 
 @phoenix_case("joining/null-join-ref")
 def null_join_ref(lab: Lab) -> None:
     """A join without join_ref is accepted, and its ref serves as the channel's join_ref."""
-    talk = conversation(lab)
+    talk = conversation(lab, vsn=SHOWING)
     peer, join = _join_without_join_ref(talk, "joining/null-join-ref")
     for _ in range(2):
         demand_reply_join_ref(talk, peer, "joining/null-join-ref", join.ref, sent=None)
@@ -229,7 +230,7 @@ def null_join_ref(lab: Lab) -> None:
 @phoenix_case("joining/null-join-ref-then-ref")
 def null_join_ref_then_ref(lab: Lab) -> None:
     """After a join without join_ref a push with its ref as join_ref is dropped or answered with it."""
-    talk = conversation(lab)
+    talk = conversation(lab, vsn=SHOWING)
     rule = "joining/null-join-ref-then-ref"
     with prerequisite():
         peer, join = _join_without_join_ref(talk, "joining/null-join-ref")

@@ -9,6 +9,7 @@ from conformance.client.equality import same
 from conformance.faults import CannotTell
 from conformance.verbs.conversation import Conversation, conversation, pushing_stages
 from conformance.verbs.observations import (
+    SHOWING,
     closes,
     demand_joined,
     demand_one_close,
@@ -65,7 +66,8 @@ def _join_twice(lab: Lab, talk: Conversation, peer: Peer, rule: str) -> tuple[Me
 def duplicate_join_close_before_pushes(lab: Lab) -> None:
     """The phx_close of a replaced channel comes before what the new channel pushes."""
     for stage, pushed in pushing_stages(lab):
-        peer = lab.connect(stage.agents[next(iter(stage.agents))], socket=stage.family.socket)
+        agent = stage.agents[next(iter(stage.agents))]
+        peer = lab.connect(agent, socket=stage.family.socket, vsn=SHOWING)
         joins = [send_join(peer, stage.topic)]
         prompt_answer(peer, joins[0])
         since = peer.mark() if peer.wait_event(stage.topic, pushed) else 0

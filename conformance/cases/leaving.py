@@ -48,7 +48,7 @@ def _demand_left(talk: Conversation, requirement: str) -> Message:
     ends = closes(peer, talk.topic)
     talk.lab.demand(answer.kind == "ok", requirement, "phx_leave is answered by status ok", answer)
     talk.lab.demand(
-        [(end.event, end.join_ref, end.ref) for end in ends] == [(phx.PHX_CLOSE, own, own)],
+        [(end.event, end.join_ref, end.ref) for end in ends] == [(phx.PHX_CLOSE, peer.shown(own), own)],
         requirement,
         f"one phx_close with join_ref and ref {own!r}",
         _shown(ends),
@@ -134,7 +134,8 @@ def _demand_ok_without_close(talk: Conversation, leave: Message, requirement: st
     is_ok = answer.kind == "ok" and same(answer.response, {})
     talk.lab.demand(is_ok, requirement, expected, answer)
     own = answer.message.join_ref if answer.message else None
-    talk.lab.demand(same(own, leave.join_ref), requirement, expected, f"join_ref {own!r}")
+    is_echoed = same(own, talk.peer.shown(leave.join_ref))
+    talk.lab.demand(is_echoed, requirement, expected, f"join_ref {own!r}")
     talk.peer.sync()
     ends = [m for m in talk.peer.inbox[since:] if m.event in {phx.PHX_CLOSE, phx.PHX_ERROR}]
     talk.lab.demand(not ends, requirement, "no phx_close for a topic that is not joined", _shown(ends))
@@ -200,7 +201,7 @@ def push_before_leave_answered(lab: Lab) -> None:
     # A reply behind phx_close would have come with the relay.
     peer.sync()
     answered = replies(peer, said.message)
-    is_taken = is_heard or any(reply.payload["status"] == "ok" for reply in answered)
+    is_taken = is_heard or any(talk.is_usual(reply) for reply in answered)
     lab.demand(is_taken, rule, "a push before phx_leave is taken", "neither an ok reply nor a relay")
     for reply in answered:
         is_before = place(peer, reply) < place(peer, closed)

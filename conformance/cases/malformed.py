@@ -182,7 +182,7 @@ def unmasked_frame(lab: Lab) -> None:
     """A frame without a mask is never answered as a message."""
     talk = conversation(lab)
     marks = marks_of(talk)
-    victim = victim_of(talk, other_of(talk))
+    victim = victim_of(talk, other_of(talk), vsn="2.0.0")
     victim.monitor.note_sent(Message(None, "unmasked", phx.PHOENIX_TOPIC, phx.HEARTBEAT, {}))
     since = victim.mark()
     text = _HEARTBEAT.replace("m1", "unmasked").encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from conformance.faults import CannotTell
+from conformance.faults import CannotProvision, CannotTell
 from conformance.verbs.gathering import Gathering, Meta, Refs, Watcher, refs_in
 from conformance.verbs.observations import naming, phoenix_case
 
@@ -225,6 +225,8 @@ def update_names_previous_ref(lab: Lab) -> None:
 def _two_connections(lab: Lab) -> tuple[Gathering, Watcher, list[tuple[Watcher, Meta]]] | None:
     """Let one agent come on two connections; None where its metas stand under different keys, which is reported."""
     gathering = Gathering(lab)
+    if gathering.stage.agents[gathering.names[-1]].is_anonymous:
+        raise CannotProvision("nothing tells the endpoint that two connections are of one agent")
     observer, _ = gathering.watch()
     both = [gathering.newcomer(observer, f"{gathering.names[-1]} {which}") for which in ("first", "second")]
     keys = {key for _, (key, _) in both}

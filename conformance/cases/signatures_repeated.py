@@ -8,6 +8,7 @@ whether the event is taken or refused, the other value must never count.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.signatures import ACCEPT, OFFER
@@ -90,8 +91,11 @@ def _send(stage: Stage, by: str, event: str, payload: dict[str, Any], twice: str
     pushed = peer.session.push(stage.topic, event, payload)
     rest = json.dumps({name: value for name, value in payload.items() if name != "amount"})
     text = f"{{{twice},{rest[1:]}"
-    head = json.dumps([pushed.join_ref, pushed.ref, stage.topic, event])
-    sent = peer.send_text(f"{head[:-1]},{text}]", pushed.join_ref, pushed.ref, topic=stage.topic, event=event)
+    # Whatever the serializer, the one empty object in the text is the payload.
+    frame = peer.serializer.encode_client(replace(pushed, payload={})).data.decode()
+    sent = peer.send_text(
+        frame.replace("{}", text, 1), pushed.join_ref, pushed.ref, topic=stage.topic, event=event
+    )
     if peer.answer(sent).kind == "disconnected":
         reconnect(stage, by)
     stage.settle()

@@ -9,7 +9,15 @@ from conformance.client.wire import HandshakeRefused, Unreachable
 from conformance.faults import CannotProvision, CannotTell, Violation
 from conformance.verbs.conversation import conversation, is_restricted
 from conformance.verbs.expectations import join_refused
-from conformance.verbs.handshakes import FORBIDDEN, control, http_answer, kept_out, let_in, url_of
+from conformance.verbs.handshakes import (
+    FORBIDDEN,
+    control,
+    credentials,
+    http_answer,
+    kept_out,
+    let_in,
+    url_of,
+)
 from conformance.verbs.observations import phoenix_case
 from conformance.written import case
 
@@ -34,7 +42,12 @@ def _connects(lab: Lab, requirement: str, socket: str, params: Params, what: str
 
 
 def _user_params(agent: Agent, token: Agent | None = None) -> list[tuple[str, str]]:
-    return [("agent_id", agent.agent_id), ("token", (token or agent).session_token)]
+    pairs = agent.credentials(frozenset({"agent_id", "token"}))
+    return list({**pairs, "token": (token or agent).session_token}.items())
+
+
+def _own(agent: Agent, *names: str) -> list[tuple[str, str]]:
+    return list(agent.credentials(frozenset(names)).items())
 
 
 # The agent socket
@@ -44,9 +57,9 @@ def _user_params(agent: Agent, token: Agent | None = None) -> list[tuple[str, st
 def agent_path(lab: Lab) -> None:
     """The agent socket is where the page says, or where the profile says that it is, for each credential."""
     rule, agent = "sockets/agent-path", lab.agent("agent")
-    _connects(lab, rule, _AGENT, [("api_key", agent.api_key)], "an agent at the agent socket's path")
+    _connects(lab, rule, _AGENT, _own(agent, "api_key"), "an agent at the agent socket's path")
     # Whether the credential is taken is another question.
-    answer = http_answer(lab, _url(lab, _AGENT, [("session_token", agent.session_token)]))
+    answer = http_answer(lab, _url(lab, _AGENT, _own(agent, "session_token")))
     is_there = answer is None or answer.status != _NOT_FOUND
     lab.demand(is_there, rule, "the agent socket's path is found with a session_token", answer)
 
@@ -55,10 +68,10 @@ def agent_path(lab: Lab) -> None:
 def agent_api_key(lab: Lab) -> None:
     """An agent connects with its api_key, also after it has connected with its session_token."""
     rule, agent = "sockets/agent-api-key-connects", lab.agent("agent")
-    own = [("api_key", agent.api_key)]
+    own = _own(agent, "api_key")
     _connects(lab, rule, _AGENT, own, "an agent with its api_key").wire.close()
     # Whether a session_token is let in is another question.
-    http_answer(lab, _url(lab, _AGENT, [("session_token", agent.session_token)]))
+    http_answer(lab, _url(lab, _AGENT, _own(agent, "session_token")))
     _connects(lab, rule, _AGENT, own, "an agent with its api_key after its session_token")
 
 
@@ -66,7 +79,7 @@ def agent_api_key(lab: Lab) -> None:
 def agent_session_token(lab: Lab) -> None:
     """An agent connects with its session_token."""
     agent = lab.agent("agent")
-    params = [("session_token", agent.session_token)]
+    params = _own(agent, "session_token")
     _connects(lab, "sockets/agent-session-token-connects", _AGENT, params, "an agent with its session_token")
 
 
@@ -76,7 +89,7 @@ def both_credentials(lab: Lab) -> None:
     rule = "sockets/agent-both-credentials-agree"
     one, other = lab.agent("one"), lab.agent("other")
     for token, is_right in ((one, True), (other, False)):
-        params = [("api_key", one.api_key), ("session_token", token.session_token)]
+        params = [*_own(one, "api_key"), *_own(token, "session_token")]
         is_in = _is_let_in(lab, _url(lab, _AGENT, params))
         whose = "one agent" if is_right else "two agents"
         expected = f"an api_key and a session_token of {whose} are {'let in' if is_right else 'refused'}"
@@ -102,7 +115,9 @@ def identity_authorizes(lab: Lab) -> None:
     claim = ("agent_id", member.agent_id)
     control(lab, lab.api.sockets[_AGENT], stranger)
     try:
-        wire = lab.open(_url(lab, _AGENT, [("api_key", stranger.api_key), claim]), "stranger")
+        wire = lab.open(
+            _url(lab, _AGENT, [*credentials(stranger, lab.api.sockets[_AGENT]), claim]), "stranger"
+        )
     except HandshakeRefused:
         # To refuse the claim at the door is as good.
         return

@@ -14,6 +14,7 @@ from conformance.client.monitor import UNMATCHED
 from conformance.faults import CannotTell
 from conformance.verbs.conversation import Conversation, Said, conversation
 from conformance.verbs.observations import (
+    SHOWING,
     closes,
     demand_joined,
     demand_one_close,
@@ -37,7 +38,7 @@ def _demand_own_join_ref(talk: Conversation, said: Said, requirement: str) -> No
     own = talk.peer.session.join_ref(talk.topic)
     talk.demand_taken(requirement, "the channel goes on")
     for reply in replies(talk.peer, said.message):
-        is_own = same(reply.join_ref, own) and not same(reply.payload["response"], UNMATCHED)
+        is_own = same(reply.join_ref, talk.peer.shown(own)) and not same(reply.payload["response"], UNMATCHED)
         talk.lab.demand(is_own, requirement, f"no reply, or one of the channel with join_ref {own!r}", reply)
 
 
@@ -105,7 +106,8 @@ def null_join_ref_leave(lab: Lab) -> None:
     ends = closes(talk.peer, talk.topic)
     lab.demand(
         answer.kind == "ok"
-        and [(end.event, end.join_ref, end.ref) for end in ends] == [(phx.PHX_CLOSE, own, own)]
+        and [(end.event, end.join_ref, end.ref) for end in ends]
+        == [(phx.PHX_CLOSE, talk.peer.shown(own), own)]
         and place(talk.peer, ends[0]) > place(talk.peer, replies(talk.peer, leave)[0]),
         rule,
         f"a full leave: status ok, then one phx_close with join_ref and ref {own!r}",
@@ -146,7 +148,7 @@ def null_join_ref_accepted(lab: Lab) -> None:
     if not replies(talk.peer, later.message) or talk.event.relay:
         talk.is_heard(later)
     lab.demand(
-        any(reply.payload["status"] == "ok" for reply in replies(talk.peer, said.message))
+        any(talk.is_usual(reply) for reply in replies(talk.peer, said.message))
         or (talk.is_labelled and talk.has_trace(said)),
         "stale/null-join-ref-accepted",
         "a push without join_ref is taken",
@@ -157,7 +159,7 @@ def null_join_ref_accepted(lab: Lab) -> None:
 @phoenix_case("stale/join-ref-type-strict")
 def join_ref_type_strict(lab: Lab) -> None:
     """A push with the channel's join_ref as a number is dropped, or answered under the string."""
-    talk = conversation(lab)
+    talk = conversation(lab, vsn=SHOWING)
     own = talk.peer.session.join_ref(talk.topic)
     _demand_own_join_ref(talk, talk.say(join_ref=int(str(own))), "stale/join-ref-type-strict")
 

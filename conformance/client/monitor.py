@@ -38,8 +38,8 @@ class Monitor:
     api: Api
     socket: str
     serializer: V1 | V2
-    advise: Callable[[str, str, str], None]
-    """Takes requirement, expected, observed; records the breach and goes on."""
+    advise: Callable[..., None]
+    """Takes requirement, expected, observed, and the subject of what is said once a run; records it and goes on."""
     validators: dict[int, Validator]
     """Compiled payload schemas, shared over a run, by identity of the schema."""
     sent: list[Sent] = field(default_factory=list)
@@ -127,7 +127,8 @@ class Monitor:
             allowed = [push.join_ref]
         else:
             # The answer to a stale push carries the channel's own join_ref on Phoenix 1.7 (section 17).
-            allowed = [push.join_ref, *self.join_refs.get(push.topic, ())]
+            known = self.join_refs.get(push.topic, ()) if isinstance(push.topic, str) else ()
+            allowed = [push.join_ref, *known]
         if not any(same(_echoed(ref, message.payload), message.join_ref) for ref in allowed):
             raise Violation(
                 "frames/reply-echoes-join-ref",
@@ -179,6 +180,7 @@ class Monitor:
                     "frames/known-event",
                     f"only documented events of {family.pattern}",
                     f"event {message.event!r} on {message.topic}",
+                    subject,
                 )
         elif event.direction == "out":
             for fault in self.validator(event).faults(message.payload):

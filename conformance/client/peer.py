@@ -13,7 +13,7 @@ from conformance.client.monitor import Monitor
 from conformance.client.wire import Closed, Deadline, Wire
 from conformance.faults import CannotTell, Violation
 from specs import message as phx
-from specs.message import Message
+from specs.message import Frame, Message
 from specs.serializer import V1, V2
 from specs.session import Session
 
@@ -90,6 +90,13 @@ class Peer:
         self._note(message)
         self.wire.send_text(text)
         return message
+
+    def prepare(self, message: Message) -> Frame:
+        """Remember a message as sent, and return its frame for whoever puts it on the wire."""
+        self._note(message)
+        frame = self.serializer.encode_client(message)
+        self.wire.note_sent(frame)
+        return frame
 
     def _note(self, message: Message) -> None:
         # The monitor keeps the message, so its identity stays a key.
@@ -186,6 +193,10 @@ class Peer:
 
     def _ends(self, message: Message, pushed: Message) -> bool:
         return pushed.join_ref is None or same(message.ref, pushed.join_ref)
+
+    def shown(self, join_ref: Any) -> Any:
+        """Return a join_ref as the frames of this connection show it: those of serializer 1.0.0 have none (F-3)."""
+        return join_ref if self.serializer.carries_join_ref else None
 
     def mark(self) -> int:
         """Return the present end of the inbox, to look only at what comes later."""

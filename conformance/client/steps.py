@@ -21,6 +21,8 @@ class AgentMade:
     api_key: str
     session_token: str
     public_key: bytes
+    secrets: tuple[str, ...] = ()
+    """What must be shown nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,8 @@ class LetGo:
     """The end of a connection by this side."""
 
     connection: int
-    is_orderly: bool
-    """Whether by the closing handshake."""
+    how: Literal["close", "drop", "half_close", "reset"]
+    """By the closing handshake, or only of TCP: dropped, told that no more comes, reset."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ frames that no library would produce can be sent.
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import struct
 import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
@@ -25,17 +26,15 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from conformance.client.steps import Arrived, Ended, LetGo, Opened, Sent
+from conformance.client.tcp import Unreachable, open_tcp
 from conformance.client.transcript import Transcript
-from conformance.trust import tls_fault, trusting
 from specs.message import Frame
+
+__all__ = ["Closed", "Deadline", "HandshakeRefused", "Unreachable", "Wire", "open_tcp"]
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 READ_BYTES = 65_536
 LINGER_S = 0.2
-
-
-class Unreachable(Exception):
-    """No connection could be made, or it ended before an HTTP response."""
 
 
 class HandshakeRefused(Exception):
@@ -59,10 +58,11 @@ class Closed:
 
 
 class Deadline:
-    """An absolute end for everything that a case waits for."""
+    """An absolute end for everything that a case waits for: so many seconds from now, or a monotonic time before that."""
 
-    def __init__(self, seconds: float) -> None:
-        self._at_s = time.monotonic() + seconds
+    def __init__(self, seconds: float, latest_s: float | None = None) -> None:
+        self._latest_s = float("inf") if latest_s is None else latest_s
+        self._at_s = min(time.monotonic() + seconds, self._latest_s)
 
     def cap(self, seconds: float) -> float:
         """Return the monotonic time in `seconds` from now, or the deadline where that is sooner."""
@@ -73,33 +73,9 @@ class Deadline:
         """Whether the time is up."""
         return time.monotonic() >= self._at_s
 
-
-def open_tcp(url: str, timeout_s: float, *, ca: Path | None = None) -> socket.socket:
-    """Connect to the host of a ws:// or wss:// URL, with TLS for wss.
-
-    Args:
-        url: The URL.
-        timeout_s: How long each step may take.
-        ca: PEM file with the certificates to trust; None for those of the system.
-
-    Raises:
-        Unreachable: If that does not succeed within `timeout_s`.
-
-    """
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "wss" else 80)
-    where = f"cannot connect to {parts.hostname}:{port}"
-    try:
-        sock = socket.create_connection((parts.hostname or "", port), timeout=timeout_s)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except OSError as exc:
-        raise Unreachable(f"{where}: {exc}") from exc
-    if parts.scheme != "wss":
-        return sock
-    try:
-        return trusting(ca).wrap_socket(sock, server_hostname=parts.hostname)
-    except OSError as exc:
-        raise Unreachable(f"{where}: {tls_fault(exc)}") from exc
+    def extend(self, seconds: float) -> None:
+        """Give more time, for what was spent on waiting for ourselves; never beyond the latest time."""
+        self._at_s = min(self._at_s + seconds, self._latest_s)
 
 
 class _Client(ClientProtocol):
@@ -197,8 +173,7 @@ class Wire:
 
     def send(self, frame: Frame) -> None:
         """Send one unfragmented message."""
-        self._transcript.add(self.name, "sent", frame.data.decode() if frame.is_text else frame.data)
-        self._sent("text" if frame.is_text else "binary", frame.data)
+        self.note_sent(frame)
         if self._protocol.state is not State.OPEN:
             return
         if frame.is_text:
@@ -215,6 +190,12 @@ class Wire:
         """Put bytes on the wire that need not be a WebSocket frame; `what` goes into the transcript."""
         self._transcript.add(self.name, "sent", f"<{what}: {data[:60].hex(' ')}>")
         self._sent("bytes", data)
+        self._write(data)
+
+    def put(self, data: bytes, after_s: float = 0.0) -> None:
+        """Put bytes on the wire at once, or a moment later; the transcript has been told of them before."""
+        if after_s:
+            time.sleep(after_s)
         self._write(data)
 
     def send_fragments(self, parts: list[bytes]) -> None:
@@ -251,6 +232,11 @@ class Wire:
         self._transcript.took(Arrived(self.number, frame.data, frame.is_text))
         return frame
 
+    def note_sent(self, frame: Frame) -> None:
+        """Put a message that is sent into the transcript."""
+        self._transcript.add(self.name, "sent", frame.data.decode() if frame.is_text else frame.data)
+        self._sent("text" if frame.is_text else "binary", frame.data)
+
     def note_received(self, frame: Frame) -> None:
         """Put a message that was taken into the transcript."""
         text = frame.data.decode(errors="replace") if frame.is_text else frame.data
@@ -276,17 +262,33 @@ class Wire:
         What was not read yet would make the kernel reset the connection, and a proxy might then lose the close frame.
         """
         if self.closed is None and self._protocol.state is State.OPEN:
-            self._transcript.took(LetGo(self.number, is_orderly=True))
+            self._transcript.took(LetGo(self.number, "close"))
             self._protocol.send_close(1000)
             self._flush()
         has_ended = self.wait_closed(time.monotonic() + linger_s) is not None
         self.abort()
         return has_ended
 
+    def half_close(self) -> None:
+        """Let TCP say that no more comes, without a close frame; what the other side sends can still be read."""
+        self._transcript.add(self.name, "note", "sends no more, without a close frame")
+        self._transcript.took(LetGo(self.number, "half_close"))
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Drop the TCP connection by a reset, as when a machine has lost it."""
+        self._transcript.add(self.name, "note", "resets the connection")
+        self._transcript.took(LetGo(self.number, "reset"))
+        self.is_dropped = True
+        with contextlib.suppress(OSError):
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.abort()
+
     def abort(self) -> None:
         """Drop the TCP connection."""
         if self.closed is None and not self.is_dropped and self._protocol.state is State.OPEN:
-            self._transcript.took(LetGo(self.number, is_orderly=False))
+            self._transcript.took(LetGo(self.number, "drop"))
         self.is_dropped = True
         self._sock.close()
 

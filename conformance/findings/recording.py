@@ -66,7 +66,7 @@ def record(
         is_own=is_own,
         profile=profile_as_json(endpoint.profile),
         provisioner=endpoint.provisioner.kind,
-        control_url=endpoint.provisioner.url,
+        control_url=getattr(endpoint.provisioner, "url", None),
     )
     documents = Documents(name=api.name, version=api.version, digest=digest_of(api))
     recorded: list[Recorded] = []

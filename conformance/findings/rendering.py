@@ -129,6 +129,8 @@ def _statement(line: Line, used: set[str]) -> list[str]:  # noqa: C901 - one bra
             return _kept(line, f"{line['on']}.wait({wanted(line['for'])})")
         case "pause":
             return [f"time.sleep({line['seconds']})"]
+        case "half_close" | "reset":
+            return [f"{line['do']}({line['on']})"]
         case _:
             return [f"{line['on']}.{_sending(line)}"]
 

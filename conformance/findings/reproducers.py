@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.endpoint import TOKEN_VARIABLE
 from conformance.findings.evidence import Evidence, candidates
 from conformance.findings.execution import Execution, Place, execute
 from conformance.findings.finding_file import FindingFile, Reproducer
@@ -22,6 +21,7 @@ from conformance.findings.rendering import file_text, statements
 from conformance.findings.scripting import Line, Scribe
 from conformance.findings.shrinking import Budget, frames_of, shrink
 from conformance.findings.symbols import NotSymbolic
+from conformance.provisioner_settings import TOKEN_VARIABLE
 from conformance.verdicts import Attempt
 
 PATIENCE_S = 1.0

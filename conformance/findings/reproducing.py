@@ -17,6 +17,7 @@ from conformance.findings.finding_file import Reproducer, write
 from conformance.findings.recording import Recorded
 from conformance.findings.reproducers import Bounds, Workshop, trusting
 from conformance.own_server import own_server
+from conformance.provisioner_settings import ControlSettings
 from reports.record import Verdict
 from specs.model import Api
 
@@ -117,8 +118,9 @@ def _workshop(endpoint: Endpoint, api: Api, spec: Path | None, effort: Effort) -
         CannotTest: If the endpoint has no control topic, or the reference server does not start.
 
     """
-    token = endpoint.provisioner.secret()
-    if endpoint.provisioner.kind != "control" or not token:
+    settings = endpoint.provisioner
+    token = settings.secret() if isinstance(settings, ControlSettings) else None
+    if not token:
         raise CannotTest("a standalone file needs a control topic that makes its agents")
     name = endpoint.profile.params.get("token", "token")
     there = Place(base_of(endpoint.url, api), f"{endpoint.control_url(api)}?{name}=", token)

@@ -103,8 +103,9 @@ class Scribe:
                 if step.connection not in self._let_go:
                     self._wait(step.connection, {"event": "closed"})
             case LetGo():
-                self._let_go.add(step.connection)
-                self._line("close" if step.is_orderly else "drop", on=self._connections[step.connection])
+                if step.how != "half_close":
+                    self._let_go.add(step.connection)
+                self._line(step.how, on=self._connections[step.connection])
             case Waited():
                 self._line("pause", seconds=round(step.seconds, 3))
 
@@ -123,6 +124,8 @@ class Scribe:
         if isinstance(step, StrangerMade):
             self._line("stranger", **{"as": name})
             return
+        if not {step.api_key, step.session_token}.issuperset(filter(None, step.secrets)):
+            raise NotSymbolic("an agent has credentials of another kind")
         self._line("agent", **{"as": name, "attributes": self._named(step.attributes)})
         symbols = self._symbols
         symbols.define(step.api_key, f"{name}.api_key", is_secret=True)

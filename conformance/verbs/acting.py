@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from conformance.faults import CannotProvision, CannotTell, Violation
+from conformance.faults import CannotTell, Violation
 from conformance.fixtures.stage import Sent, Stage
 from conformance.verbs.expectations import refused
 
@@ -41,19 +41,7 @@ def staged(
         CannotProvision: If the documents have no such family, or its resource cannot be made.
 
     """
-    topic = lab.api.topics.get(family)
-    if topic is None:
-        raise CannotProvision(f"the documents have no topic family {family!r}")
-    cast = dict(agents or {})
-    for name in topic.fixture.cast:
-        if name not in cast:
-            cast[name] = lab.agent(name, topic.fixture.agents.get(name))
-    roles = {role: cast[name].agent_id for name, role in topic.fixture.cast.items()}
-    params = topic.fixture.values if values is None else values
-    stage = Stage(lab, topic, cast, lab.bench.provisioner.create_resource(family, roles, params))
-    for name in topic.fixture.cast if joined else ():
-        stage.enter(name)
-    return stage
+    return Stage.build(lab, family, agents=agents, values=values, joined=joined)
 
 
 def tried(stage: Stage, by: str, event: str, **members: Any) -> Sent:

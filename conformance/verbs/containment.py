@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from conformance.client.equality import same
 from conformance.client.peer import Answer, Peer
 from conformance.faults import Violation
+from conformance.verbs.conversation import is_restricted, tested_families
 from conformance.verbs.endings import goes_on, marks_of, victim_of
 from specs import message as phx
 from specs.message import Message
@@ -56,7 +57,7 @@ def contained(talk: Conversation, requirement: str, what: str, compose: Compose)
     join_ref = peer.session.join_ref(talk.topic)
     outcome = _observe(talk, requirement, what, peer, compose)
     for error in outcome.errors:
-        if not (same(error.join_ref, join_ref) and same(error.ref, join_ref)):
+        if not (same(error.join_ref, peer.shown(join_ref)) and same(error.ref, join_ref)):
             raise Violation(requirement, f"phx_error carries {join_ref!r} as join_ref and ref", f"{error}")
     if second is not None:
         _demand_joined(peer, second, requirement, what)
@@ -68,7 +69,7 @@ def _observe(talk: Conversation, requirement: str, what: str, peer: Peer, compos
     since = peer.mark()
     sent = peer.send(compose(peer))
     # A channel handles one push after the other (O-3): with the answer to a second one all of the first is there.
-    peer.answer(talk.say(peer).message)
+    talk.is_taken(talk.say(peer))
     answer = peer.answer(sent, 0)
     if answer.kind == "disconnected":
         raise Violation(requirement, f"the connection stays open after {what}", str(answer))
@@ -87,17 +88,18 @@ def _observe(talk: Conversation, requirement: str, what: str, peer: Peer, compos
 
 def _second_topic(talk: Conversation, peer: Peer) -> str | None:
     """Join another topic that is open to everybody; None where there is none."""
-    api, family = talk.lab.api, talk.family
-    for topic in sorted(api.topics_of(family.socket), key=lambda topic: topic.presence):
-        is_open = any(topic.roles[role].origin == "any" for role in topic.join.roles)
-        if (
-            is_open
-            and not topic.has_variable
-            and topic is not family
-            and peer.join(topic.pattern).kind == "ok"
-        ):
+    family = talk.family
+    if family.name in talk.lab.bench.plain and family.has_variable:
+        return _joined(peer, talk.another_topic())
+    for topic in sorted(tested_families(talk.lab), key=lambda topic: topic.presence):
+        is_other = topic is not family and topic.socket == family.socket and not topic.has_variable
+        if is_other and not is_restricted(topic) and _joined(peer, topic.pattern):
             return topic.pattern
     return None
+
+
+def _joined(peer: Peer, topic: str) -> str | None:
+    return topic if peer.join(topic).kind == "ok" else None
 
 
 def _demand_joined(peer: Peer, topic: str, requirement: str, what: str) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from conformance.client.equality import holds
+from conformance.client.equality import holds, same
+from conformance.client.monitor import UNMATCHED
 from conformance.faults import CannotProvision, CannotTell
 from conformance.fixtures.stage import Stage
 from conformance.verbs.expectations import joined
+from specs import message as phx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -40,13 +42,17 @@ class Said:
 class Conversation:
     """A joined topic with an event that may be pushed on it again and again."""
 
-    def __init__(self, lab: Lab, stage: Stage, event: Event) -> None:
+    def __init__(self, lab: Lab, stage: Stage, event: Event, vsn: str | None = None) -> None:
         self.lab = lab
+        self.vsn = vsn or lab.bench.vsn
+        """Serializer of the connections that are not asked to have another."""
         self.stage = stage
         self.event = event
         self.by = stage.sender_of(event)
         self.topic = stage.topic
         self.family = stage.family
+        plain = lab.bench.plain.get(stage.family.name)
+        self._answer = "ok" if plain is None else plain.answer
 
     @property
     def peer(self) -> Peer:
@@ -58,11 +64,13 @@ class Conversation:
         """The connections of the other members of the cast."""
         return {name: self.stage.peers[name] for name in self.family.fixture.cast if name != self.by}
 
-    def connect(self, name: str, connection: str, *, vsn: str = "2.0.0") -> Peer:
+    def connect(self, name: str, connection: str, *, vsn: str | None = None) -> Peer:
         """Open a further connection of a member of the cast, which joins nothing."""
-        return self.lab.connect(self.stage.agents[name], socket=self.family.socket, vsn=vsn, name=connection)
+        return self.lab.connect(
+            self.stage.agents[name], socket=self.family.socket, vsn=vsn or self.vsn, name=connection
+        )
 
-    def reconnect(self, *, vsn: str = "2.0.0") -> Peer:
+    def reconnect(self, *, vsn: str | None = None) -> Peer:
         """Let a fresh connection that has joined nothing take the place of the sender's."""
         self.peer.wire.close()
         self.stage.peers[self.by] = self.connect(self.by, f"{self.by} again", vsn=vsn)
@@ -79,7 +87,7 @@ class Conversation:
         for name in self.family.fixture.cast:
             joined(self.stage.peers[name], stage.topic, self.family.join.rules["join"], name)
         stage.peers = dict(self.stage.peers)
-        return Conversation(self.lab, stage, self.event)
+        return Conversation(self.lab, stage, self.event, self.vsn)
 
     def another_topic(self) -> str:
         """Make another resource for the same cast and return its topic, which nobody has joined."""
@@ -94,31 +102,59 @@ class Conversation:
         return self.lab.bench.provisioner.create_resource(self.family.name, roles, fixture.values)
 
     @property
-    def is_labelled(self) -> bool:
-        """Whether each push carries a text of its own, by which its relay is recognised."""
-        return self._label_member() is not None
+    def label(self) -> str | None:
+        """The member of the payload that holds a text of each push's own, by which its relay is recognised."""
+        properties: Mapping[str, Schema] = self.event.payload.get("properties") or {}
+        for name, schema in properties.items():
+            if schema.get("type") == "string" and not schema.keys() & _RESTRICTIONS:
+                return name
+        return None
 
-    def payload(self) -> dict[str, Any]:
-        """Return a valid payload that no other push has had, where the event has room for a label."""
+    @property
+    def is_labelled(self) -> bool:
+        """Whether each push carries a text of its own."""
+        return self.label is not None
+
+    def payload(self, ending: str = "") -> dict[str, Any]:
+        """Return a valid payload that no other push has had, where the event has room for a label.
+
+        Args:
+            ending: Text at the end of the label.
+
+        """
         made = self.stage.with_nonce(self.event, self.stage.sample(self.event))
-        member = self._label_member()
-        if member is not None:
-            made[member] = self.lab.unique("said")
+        if self.label is not None:
+            made[self.label] = f"{self.lab.unique('said')}{ending}"
         return self.stage.sign(self.event, self.by, made)
 
-    def say(self, peer: Peer | None = None, *, join_ref: Any = _OWN) -> Said:
-        """Push the event, with another join_ref than the session's where one is given."""
-        speaker, payload = peer or self.peer, self.payload()
-        message = speaker.session.push(self.topic, self.event.event, payload)
+    def say(
+        self, peer: Peer | None = None, *, join_ref: Any = _OWN, payload: Any = None, topic: str | None = None
+    ) -> Said:
+        """Push the event, with another join_ref, payload or topic than usual where one is given."""
+        speaker, payload = peer or self.peer, self.payload() if payload is None else payload
+        message = speaker.session.push(topic or self.topic, self.event.event, payload)
         if join_ref is not _OWN:
             message = replace(message, join_ref=join_ref)
         marks = {name: listener.mark() for name, listener in self.listeners.items()}
         return Said(speaker, speaker.send(message), payload, marks)
 
     def is_taken(self, said: Said) -> bool:
-        """Tell whether a push reached its channel: an ok reply or, where none comes, the relay."""
+        """Tell whether a push reached its channel: its usual reply or, where none comes, the relay."""
+        if self._answer == "none":
+            # No answer is waited for; one that comes nevertheless comes before that to a later heartbeat, or not at all.
+            said.peer.sync()
+            return said.peer.answer(said.message, 0).kind == "silence" and self.is_heard(said)
         answer = said.peer.answer(said.message)
-        return answer.kind == "ok" or (answer.kind in {"silence", "status"} and self.is_heard(said))
+        if answer.message is not None and self.is_usual(answer.message):
+            return True
+        return answer.kind in {"silence", "status"} and self.is_heard(said)
+
+    def is_usual(self, reply: Message) -> bool:
+        """Tell whether a reply is what the channel answers to the event: ok, unless the endpoint file says otherwise."""
+        if reply.event != phx.PHX_REPLY:
+            return False
+        status = reply.payload["status"]
+        return status == "ok" or (status == self._answer and not same(reply.payload["response"], UNMATCHED))
 
     def is_heard(self, said: Said) -> bool:
         """Wait for the relay of a push at every listener; false also where the event has none."""
@@ -148,22 +184,15 @@ class Conversation:
             self.lab.report(requirement, f"{expected}: a push is taken", str(answer))
         return said
 
-    def _label_member(self) -> str | None:
-        properties: Mapping[str, Schema] = self.event.payload.get("properties") or {}
-        for name, schema in properties.items():
-            if schema.get("type") == "string" and not schema.keys() & _RESTRICTIONS:
-                return name
-        return None
-
 
 def conversation(
-    lab: Lab, *, vsn: str = "2.0.0", wants: Callable[[Topic], bool] = lambda _family: True
+    lab: Lab, *, vsn: str | None = None, wants: Callable[[Topic], bool] = lambda _family: True
 ) -> Conversation:
     """Build the stage of the first family that has an innocuous event, and see that a push of it is taken.
 
     Args:
         lab: Where to build.
-        vsn: Serializer of the whole cast.
+        vsn: Serializer of the whole cast; that of the profile when None.
         wants: What else the family must be.
 
     Raises:
@@ -174,7 +203,7 @@ def conversation(
     reason = "no family of the documents has an event that can be pushed again and again"
     for family, event in _candidates(lab, wants):
         try:
-            found = Conversation(lab, Stage.build(lab, family.name, vsn=vsn), event)
+            found = Conversation(lab, Stage.build(lab, family.name, vsn=vsn), event, vsn)
         except CannotProvision as exc:
             reason = str(exc)
             continue
@@ -194,10 +223,11 @@ def _candidates(lab: Lab, wants: Callable[[Topic], bool]) -> list[tuple[Topic, E
 
 
 def tested_families(lab: Lab) -> list[Topic]:
-    """Return the families that agents use, in the order of the documents."""
-    return [
-        family for family in lab.api.topics.values() if lab.api.sockets[family.socket].identity == "agent"
+    """Return the families of the endpoint that agents use: its plain ones, then those of the documents in their order."""
+    documented = [
+        family for family in lab.served.topics.values() if lab.api.sockets[family.socket].identity == "agent"
     ]
+    return [*(plain.family for plain in lab.bench.plain.values()), *documented]
 
 
 def _innocuous(family: Topic) -> Event | None:
@@ -218,6 +248,23 @@ def is_restricted(family: Topic) -> bool:
     return not any(family.roles[role].origin == "any" for role in family.join.roles)
 
 
+def may_be_joined_anew(lab: Lab, family: Topic) -> bool:
+    """Tell whether what a join brings does not depend on a resource and its state."""
+    return family.fixture.create != "resource" or family.name in lab.bench.plain
+
+
+def refused_topic(lab: Lab) -> tuple[Conversation, str]:
+    """Lead a conversation on a family with a topic that outsiders may not join; return that topic as well.
+
+    Raises:
+        CannotProvision: If nobody is refused anywhere.
+
+    """
+    refused = {name: plain.refused for name, plain in lab.bench.plain.items() if plain.refused is not None}
+    talk = conversation(lab, wants=lambda family: is_restricted(family) or family.name in refused)
+    return talk, refused.get(talk.family.name, talk.topic)
+
+
 def pushing_stages(lab: Lab) -> Iterator[tuple[Stage, str]]:
     """Build a stage, not joined, of every family that pushes an event on join; with the name of that event.
 
@@ -228,7 +275,7 @@ def pushing_stages(lab: Lab) -> Iterator[tuple[Stage, str]]:
     count = 0
     for family in tested_families(lab):
         pushed = next((event.event for event in family.events.values() if event.pushed_on_join), None)
-        if pushed is not None and family.fixture.create != "resource":
+        if pushed is not None and may_be_joined_anew(lab, family):
             count += 1
             yield Stage.build(lab, family.name, joined=False), pushed
     if not count:

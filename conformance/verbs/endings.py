@@ -42,7 +42,12 @@ def raw(frame: bytes) -> Provoke:
 
 
 def closes(
-    lab: Lab, requirement: str, provocations: Mapping[str, Provoke], *, code: int = 1011, vsn: str = "2.0.0"
+    lab: Lab,
+    requirement: str,
+    provocations: Mapping[str, Provoke],
+    *,
+    code: int = 1011,
+    vsn: str = "2.0.0",
 ) -> None:
     """Demand that each provocation ends the connection that it is sent on, and nothing else.
 
@@ -54,7 +59,7 @@ def closes(
         requirement: What a connection that stays open, or closes otherwise, breaks.
         provocations: What to send, by its description.
         code: The close code that must come.
-        vsn: Serializer of the connections to be ended.
+        vsn: Serializer of the connections to be ended, whatever that of the profile: what is sent is written for it.
 
     """
     talk = conversation(lab)
@@ -72,7 +77,7 @@ def other_of(talk: Conversation) -> str:
     return next(iter(talk.listeners), talk.by)
 
 
-def victim_of(talk: Conversation, name: str, *, vsn: str = "2.0.0") -> Peer:
+def victim_of(talk: Conversation, name: str, *, vsn: str | None = None) -> Peer:
     """Return a further connection of a member of the cast, joined, whose heartbeat is answered.
 
     Raises:

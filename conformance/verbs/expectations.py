@@ -132,7 +132,8 @@ def _demand_broadcasts(stage: Stage, sent: Sent) -> bool:
     for event in sent.event.broadcasts:
         hearers = stage.others(sent.by) if sent.event.sender_may_miss_broadcast else stage.peers
         for name, peer in hearers.items():
-            if peer.wait_event(stage.topic, event, since=sent.marks[name]) is not None:
+            since = sent.marks[name]
+            if peer.wait_event(stage.topic, event, since=since, matches=stage.is_ours) is not None:
                 is_seen = True
                 continue
             stage.lab.report(
@@ -144,9 +145,9 @@ def _demand_broadcasts(stage: Stage, sent: Sent) -> bool:
 
 
 def _demand_once(stage: Stage, sent: Sent) -> None:
-    for name, peer in stage.peers.items():
+    for name in stage.peers:
         for event in sent.event.broadcasts:
-            count = len(peer.seen(stage.topic, event, sent.marks[name]))
+            count = len(stage.heard(name, event, sent.marks[name]))
             if count > 1:
                 stage.lab.report(
                     sent.event.rules["broadcast"], f"{name} receives {event} once", f"{count} times"
@@ -203,7 +204,7 @@ def _demand_no_trace(stage: Stage, sent: Sent, requirement: str, expected: str) 
         # An earlier push may be echoed late; only what holds this payload comes from this push.
         traces = [message for message in relayed if _is_of(message.payload, sent.payload)]
         for event in sent.event.broadcasts:
-            traces += peer.seen(stage.topic, event, sent.marks[name])
+            traces += stage.heard(name, event, sent.marks[name])
         if traces:
             stage.lab.report(requirement, f"{expected}: nothing reaches {name}", f"{traces[0]}")
 

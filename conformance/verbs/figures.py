@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from conformance.client.wire import Deadline
-from conformance.faults import CannotProvision, CannotTell
+from conformance.faults import CannotTell
 from conformance.fixtures.stage import Stage
 from conformance.verbs.acting import done, respond, staged
 from conformance.verbs.ledger import Ledger, amount_of
@@ -33,12 +33,10 @@ def board(lab: Lab, family: str, agent: Agent | None = None) -> Stage:
     """Join an analytics topic as an agent: its own, its owner's, or that of everybody.
 
     Raises:
-        CannotProvision: If the documents have no such family.
+        CannotProvision: If the documents have no such family, or the endpoint has not.
 
     """
-    topic = lab.api.topics.get(family)
-    if topic is None:
-        raise CannotProvision(f"the documents have no topic family {family!r}")
+    topic = lab.family(family)
     viewer = agent or lab.agent(VIEWER, topic.fixture.agents.get(VIEWER))
     variables = {"topic_agent": viewer.agent_id, "topic_owner": viewer.owner}
     variable = variables.get(topic.roles[topic.fixture.cast[VIEWER]].origin)

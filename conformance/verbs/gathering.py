@@ -66,9 +66,9 @@ class Watcher:
         if message.topic != self.topic:
             return
         try:
-            if message.event == phx.PHX_REPLY and message.ref == message.join_ref:
+            if message.event == phx.PHX_REPLY and message.ref in self.peer.monitor.join_refs[self.topic]:
                 # A join of this session: its ref is its join_ref.
-                self.view.joined(message.join_ref)
+                self.view.joined(message.ref)
             elif message.event == STATE:
                 self.view.state(message.payload, self.peer.session.join_ref(self.topic))
                 self.told |= refs_in(message.payload)
@@ -183,15 +183,21 @@ class Gathering:
         """Let an agent send every event that may change what its presence shows; the documents do not say which do.
 
         Raises:
+            CannotProvision: If there is none.
             CannotTell: If none is accepted.
 
         """
         name = next(name for name, agent in self.stage.agents.items() if agent is watcher.agent)
-        events = [event for event in self.family.inbound() if event.is_repeatable and not event.setup]
+        events = [
+            event
+            for event in self.family.inbound()
+            if event.is_repeatable and not event.setup and self.stage.role_of(name) in event.roles
+        ]
+        if not events:
+            raise CannotProvision(f"no event of {self.topic} is known that might change what presence shows")
         answers = [
             watcher.peer.request(self.topic, event.event, self.stage.valid(event, name, "full"))
             for event in events
-            if self.stage.role_of(name) in event.roles
         ]
         if not any(answer.kind in {"ok", "silence"} for answer in answers):
             raise CannotTell(f"{name} can send no event: {', '.join(map(str, answers))}")

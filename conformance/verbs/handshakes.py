@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from conformance.client.plain_http import UPGRADE, HttpAnswer, ask
 from conformance.client.steps import Asked
 from conformance.client.wire import HandshakeRefused, Unreachable
-from conformance.faults import CannotTell, Violation
+from conformance.faults import CannotProvision, CannotTell, Violation
 from conformance.verbs.observations import naming
 
 if TYPE_CHECKING:
@@ -32,8 +32,21 @@ def agent_socket(lab: Lab) -> Socket:
 
 
 def credentials(agent: Agent, socket: Socket) -> list[tuple[str, str]]:
-    """Return an agent's valid credential for a socket, of the first kind that the socket takes."""
-    return list(agent.credentials(socket.credentials[0]).items())
+    """Return what opens a socket for an agent, of the first kind that the socket takes and the agent has."""
+    return list(agent.opening(socket).items())
+
+
+def checked(agent: Agent, params: Params) -> frozenset[str]:
+    """Return the names of those of an agent's parameters that the endpoint checks.
+
+    Raises:
+        CannotProvision: If there are none.
+
+    """
+    names = frozenset(name for name, _ in params) if agent.params is None else agent.checked
+    if not names:
+        raise CannotProvision("the endpoint file names no credential that the endpoint checks")
+    return names
 
 
 def url_of(lab: Lab, socket: Socket, params: Params, *, suffix: str = "", raw: str = "") -> str:

@@ -12,6 +12,9 @@ from conformance.faults import CannotTell, Violation
 from conformance.written import Run, case
 from specs import message as phx
 
+SHOWING = "2.0.0"
+"""The serializer whose frames show a join_ref: for cases that are about just that."""
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -131,7 +134,10 @@ def demand_reply_join_ref(
     )
     for reply in replies(peer, said.message):
         lab.demand(
-            same(reply.join_ref, join_ref), requirement, f"its reply carries join_ref {join_ref!r}", reply
+            same(reply.join_ref, peer.shown(join_ref)),
+            requirement,
+            f"its reply carries join_ref {join_ref!r}",
+            reply,
         )
 
 
@@ -147,7 +153,7 @@ def demand_one_close(talk: Conversation, peer: Peer, join: Message, after: Messa
         len(ends) == 1
         and ends[0].event == phx.PHX_CLOSE
         and same(ends[0].ref, join.join_ref)
-        and same(ends[0].join_ref, join.join_ref)
+        and same(ends[0].join_ref, peer.shown(join.join_ref))
     )
     talk.lab.demand(is_one, requirement, expected, shown)
     talk.lab.demand(

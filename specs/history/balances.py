@@ -77,6 +77,12 @@ class Balances:
         self._leave(subtract(after, delta))
         self._enter(after)
 
+    def is_first(self, delta: Decimal) -> bool:
+        """Tell whether a transfer was surely executed and no other can have been."""
+        now = self.standing
+        is_alone = now.moved == now.gained + now.lost == delta and ZERO in {now.gained, now.lost}
+        return is_alone and not (self._maybe_gained or self._maybe_lost)
+
     def fits(self, untold: int) -> bool:
         """Tell whether what was told is a path, with at most so many transfers that were not told."""
         return self._gaps <= untold + (0 if self.start is not None else 1)

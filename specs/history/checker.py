@@ -135,7 +135,15 @@ class Checker:
         call = connection.calls.pop(fact.call, None)
         if call is None:
             raise MalformedHistory(f"fact {self._at} answers call {fact.call}, which is not open")
+        if connection.closing and fact.status != "unknown":
+            self._close(connection, call)
         self._end(call, fact)
+
+    def _close(self, connection: Connection, call: Call) -> None:
+        for member in tuple(connection.closing):
+            if member.left_at is not None and member.left_at < call.at:
+                member.closed_at = self._at
+                connection.closing.remove(member)
 
     def _end(self, call: Call, fact: Answered) -> None:
         subject = self._subjects.get(call.fact.topic)
@@ -156,10 +164,13 @@ class Checker:
             subject.received(connection, fact, self._at)
 
     def _left(self, fact: Left) -> None:
-        member = self._connection(fact).members.get(fact.topic)
-        subject = self._subjects.get(fact.topic)
+        connection = self._connection(fact)
+        member, subject = connection.members.get(fact.topic), self._subjects.get(fact.topic)
         if subject is not None and member is not None:
             subject.gone(member, self._at)
+            if member.left_at is None:
+                member.left_at = self._at
+                connection.closing.append(member)
 
     def _ended(self, fact: Ended) -> None:
         connection = self._connection(fact)

@@ -39,6 +39,8 @@ class Kind:
     """Told to everybody and once, however many calls may have caused it; else relayed to the other agents, once a call."""
     may_collapse: bool = False
     """Whether repetitions may be relayed once."""
+    missing_on_one: str | None = None
+    """Of what is missing on one connection of an agent, and arrives on another one."""
 
     def key(self, payload: Any) -> Key:
         """Return what identifies a relay, the same for the push and its relay."""
@@ -154,6 +156,9 @@ class Deliveries:
             self._accuse_refused(item, item.calls[0], fact)
             return None
         if got > (1 if kind.is_broadcast else live):
+            if member is not None and not member.is_first:
+                # As if the join before were still there.
+                doubled = doubled or "broadcast/once-per-channel"
             self._findings.accuse(
                 doubled or kind.doubled,
                 self._topic,
@@ -188,8 +193,13 @@ class Deliveries:
                 expected = f"{kind.event} on {member.connection} as often as it was caused ({owed})"
                 observed = f"{item.got.get(member.connection, 0)} of them once everything has arrived"
                 causes = [call.fact for call in item.calls if not call.is_refused]
+                is_on_another = any(
+                    each.agent == member.agent and item.got.get(each.connection, 0) >= owed
+                    for each in members
+                )
+                rule = kind.missing_on_one if is_on_another and kind.missing is not None else kind.missing
                 self._findings.accuse(
-                    kind.missing, self._topic, expected, observed, *causes, fact, about=(item.first, kind)
+                    rule, self._topic, expected, observed, *causes, fact, about=(item.first, kind)
                 )
 
     def _follow_order(self, call: Call, member: Member, fact: Received) -> None:

@@ -74,7 +74,7 @@ class Received(NamedTuple):
 
 
 class Left(NamedTuple):
-    """The present join of a topic has ended without the client's doing: `phx_close` or `phx_error` of that join."""
+    """The present join of a topic has ended: `phx_close` or `phx_error` of that join, asked for or not."""
 
     connection: str
     number: int

@@ -22,6 +22,10 @@ class Member:
     """Whether the connection was never on the topic before."""
     steady_from: int | None = None
     """Position from which it surely is on the topic; None before the join's answer and once it may be off."""
+    left_at: int | None = None
+    """Position at which the endpoint said that it is over."""
+    closed_at: int | None = None
+    """Position of the first answer to what was sent after that: what is issued later must not arrive."""
     pushes: int = 0
     heard: dict[Member, tuple[int, str]] = field(default_factory=dict)
     """Index and event of the latest relay by the membership that sent it."""
@@ -69,3 +73,5 @@ class Connection:
     """Those that are open."""
     members: dict[str, Member] = field(default_factory=dict)
     """By topic, also of topics that it has left."""
+    closing: list[Member] = field(default_factory=list)
+    """Those that have left and are not closed."""

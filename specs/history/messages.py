@@ -18,6 +18,8 @@ SEND: Final = "send_message"
 KEPT: Final = 10_000
 """Settled messages of one agent that are remembered."""
 CONTENT: Final = ("type", "payload", "from_agent_id")
+AGAIN: Final = (*CONTENT, "protocol_version", "inserted_at")
+"""What is the same each time that a message is delivered."""
 
 
 @dataclass(slots=True, eq=False)
@@ -176,7 +178,7 @@ class Messages(Subject):
                 self._accuse(rule, f"{sent!r}", f"{fact.payload!r}", letter.sent.fact, fact)
         if letter.first is None:
             letter.first = fact
-        elif any(not same(letter.first.payload.get(name), fact.payload.get(name)) for name in CONTENT):
+        elif any(not same(letter.first.payload.get(name), fact.payload.get(name)) for name in AGAIN):
             rule = "messages/redelivery-same-message"
             self._accuse(rule, f"{letter.first.payload!r}", f"{fact.payload!r}", letter.first, fact)
 

@@ -31,8 +31,10 @@ class Then:
     """How a channel surely stood at some time."""
 
     standing: Standing
-    highest_executed: int
-    highest_proposed: int
+    executed: Mapping[str, int]
+    """The highest nonce of a transfer that was executed, by who proposed it."""
+    proposed: Mapping[str, int]
+    """The highest nonce that was proposed, by agent."""
     is_closed: bool
 
 
@@ -50,7 +52,8 @@ class Payment(Subject):
         self._transfers: dict[int, Transfer] = {}
         self._untold = 0
         """Transfers that were or may have been executed and of which no balances were told."""
-        self._highest_executed = self._highest_proposed = 0
+        self._executed: dict[str, int] = {}
+        self._proposed: dict[str, int] = {}
         self._spent: dict[int, Fact] = {}
         """Nonces that were executed and are not kept otherwise, with what shows it."""
         self._is_forgetful = False
@@ -67,9 +70,8 @@ class Payment(Subject):
 
     def snapshot(self) -> Then:
         """Return how the channel surely stands."""
-        return Then(
-            self._balances.standing, self._highest_executed, self._highest_proposed, self._closed is not None
-        )
+        executed, proposed = dict(self._executed), dict(self._proposed)
+        return Then(self._balances.standing, executed, proposed, self._closed is not None)
 
     def on_made(self, fact: Made) -> None:
         """Take what the parties have paid in."""
@@ -147,7 +149,7 @@ class Payment(Subject):
         transfer = self._transfers.get(nonce_in(fact.payload) or 0)
         after = amount_of(fact.payload.get("balance_a")) if transfer is not None else None
         is_other = transfer is not None and transfer.told is not None and transfer.told[0] != after
-        return "payment/nonce-executed-once" if is_other else None
+        return transfer.executed_again if transfer is not None and is_other else None
 
     def on_received(self, _member: Member | None, fact: Received) -> None:
         """Hold the balances that are told against each other."""
@@ -237,7 +239,9 @@ class Payment(Subject):
             self._balances.maybe(delta, is_so=False)
         self._balances.moved(own)
         transfer.executed = fact
-        self._highest_executed = max(self._highest_executed, nonce)
+        proposers = {each.agent for each in transfer.proposals}
+        if len(proposers) == 1:
+            _raise(self._executed, proposers.pop(), nonce)
         self._exclude(nonce, transfer, fact)
 
     def _is_due(self, nonce: int, transfer: Transfer, call: Call, fact: Fact) -> bool:
@@ -275,17 +279,32 @@ class Payment(Subject):
 
     def _judge_proposal(self, nonce: int, call: Call, fact: Fact) -> None:
         then: Then = call.memo
-        if nonce <= then.highest_executed:
-            expected = f"a nonce above {then.highest_executed}, which was executed before"
+        executed, proposed = then.executed.get(call.agent, 0), then.proposed.get(call.agent, 0)
+        if nonce <= executed:
+            expected = f"a nonce above {executed}, which was executed before"
             self._accuse("payment/nonce-increasing", expected, f"{nonce} accepted", call.fact, fact)
-        elif nonce <= then.highest_proposed and self._is_surely_pending(then.highest_proposed, call):
-            expected = f"a nonce above {then.highest_proposed}, which was pending"
+        elif nonce <= proposed and self._is_surely_pending(proposed, call):
+            expected = f"a nonce above {proposed}, which was pending"
             self._accuse("payment/nonce-above-pending", expected, f"{nonce} accepted", call.fact, fact)
         elif self._is_surely_pending(nonce, call):
+            is_own = any(
+                each.agent == call.agent and each is not call for each in self._transfers[nonce].proposals
+            )
+            rule = "payment/nonce-above-pending" if is_own else "payment/nonce-shared-by-parties"
             expected = f"the nonce {nonce} is taken once while it is pending"
-            self._accuse("payment/nonce-above-pending", expected, "it is taken again", call.fact, fact)
-        self._highest_proposed = max(self._highest_proposed, nonce)
+            self._accuse(rule, expected, "it is taken again", call.fact, fact)
+        else:
+            self._judge_sharing(nonce, call, then, fact)
+        _raise(self._proposed, call.agent, nonce)
         self._judge_cover(call, then, fact)
+
+    def _judge_sharing(self, nonce: int, call: Call, then: Then, fact: Fact) -> None:
+        """Judge a nonce by those of the other party: that both share one sequence is an interpretation."""
+        executed = max(then.executed.values(), default=0)
+        proposed = max(then.proposed.values(), default=0)
+        if nonce <= executed or (nonce <= proposed and self._is_surely_pending(proposed, call)):
+            rule, expected = "payment/nonce-shared-by-parties", f"a nonce above {max(executed, proposed)}"
+            self._accuse(rule, expected, f"{nonce} accepted", call.fact, fact)
 
     def _is_surely_pending(self, nonce: int, besides: Call) -> bool:
         """Tell whether a nonce was taken by another proposal, and that one can only be pending or executed since."""
@@ -317,3 +336,7 @@ class Payment(Subject):
 
     def _accuse(self, requirement: str, expected: str, observed: str, *facts: Fact) -> None:
         self.findings.accuse(requirement, self.topic, expected, observed, *facts, about=(expected, observed))
+
+
+def _raise(highest: dict[str, int], agent: str, nonce: int) -> None:
+    highest[agent] = max(highest.get(agent, 0), nonce)

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from specs.history.pictures import Picture, Refs
 from specs.history.subject import Outline, Subject
-from specs.presence import MalformedPresence, PresenceView
+from specs.presence import MalformedPresence
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from specs.history.facts import Received, Settled
     from specs.history.findings import Findings
     from specs.history.holders import Member
 
-Refs = dict[str, frozenset[str]]
-"""The `phx_ref`s of each key."""
-
 
 @dataclass(slots=True)
-class Picture:
-    """What one membership was told of the others."""
+class Told:
+    """What one membership was told."""
 
-    view: PresenceView = field(default_factory=PresenceView)
-    snapshots: int = 0
+    picture: Picture
     is_odd: bool = False
     """Whether something came that cannot be read; other checks judge that."""
 
@@ -39,11 +38,13 @@ class Presence(Subject):
 
     def on_joining(self, member: Member, _former: Member | None) -> None:
         """Begin a picture."""
-        picture = Picture()
-        picture.view.joined(member.asked_at)
-        member.memo = picture
+        member.memo = Told(Picture(is_first=member.is_first))
         self._departed.pop(member.agent, None)
         self._has_changed = True
+
+    def on_joined(self, member: Member) -> None:
+        """From now on diffs are of this membership."""
+        member.memo.picture.is_answered = True
 
     def on_gone(self, member: Member, at: int) -> None:
         """Note who is gone for good."""
@@ -54,18 +55,17 @@ class Presence(Subject):
         """Fold what is told into the picture."""
         if member is None or fact.event not in {"presence_state", "presence_diff"}:
             return
-        picture: Picture = member.memo
+        told: Told = member.memo
         self._has_changed = True
         try:
             if fact.event == "presence_diff":
-                picture.view.diff(fact.payload)
+                told.picture.diff(fact.payload)
                 return
-            picture.view.state(fact.payload, member.asked_at)
+            told.picture.state(fact.payload)
         except MalformedPresence:
-            picture.is_odd = True
+            told.is_odd = True
             return
-        picture.snapshots += 1
-        if picture.snapshots > 1 and member.is_first:
+        if told.picture.snapshots > 1 and member.is_first:
             rule = "discovery/presence-state-on-join"
             self.findings.accuse(rule, self.topic, "one presence_state a join", "another one", fact)
 
@@ -80,11 +80,11 @@ class Presence(Subject):
         for member in self.members.values():
             if member.steady_from is None or member.memo.is_odd:
                 continue
-            if not member.memo.view.is_synced:
+            if not member.memo.picture.is_synced:
                 rule = "discovery/presence-state-on-join"
                 self.findings.accuse(rule, self.topic, "a presence_state after the join", "none", fact)
                 continue
-            pictures.append((member, _refs(member.memo.view)))
+            pictures.append((member, member.memo.picture.refs()))
         agents = sure.keys() | possible.keys() | self._departed.keys()
         # Where no key is an agent's id, the keys mean something else, and only the pictures can be compared.
         if any(agents & refs.keys() for _, refs in pictures):
@@ -93,7 +93,8 @@ class Presence(Subject):
                 for agent in sorted(agents):
                     found = len(refs.get(agent, ()))
                     self._judge_agent(agent, found, sure[agent], possible[agent], member, fact)
-        self._compare(pictures, fact)
+            # Others come and go while it is settled: of them the pictures need not tell the same.
+            self._compare([(member, _of(refs, agents)) for member, refs in pictures], fact)
         self._departed = {agent: when for agent, when in self._departed.items() if possible[agent]}
 
     def _judge_agent(
@@ -123,8 +124,7 @@ class Presence(Subject):
         )
 
     def _judge_unique(self, member: Member, refs: Refs, fact: Settled) -> None:
-        metas = sum(len(entry["metas"]) for entry in member.memo.view.entries.values())
-        if len(frozenset().union(*refs.values())) < metas:
+        if len(frozenset().union(*refs.values())) < member.memo.picture.metas():
             rule, expected = "presence/phx-ref-unique", "no two metas of a topic with the same phx_ref"
             observed = f"some in the picture of {member.connection}"
             self.findings.accuse(rule, self.topic, expected, observed, fact)
@@ -142,6 +142,5 @@ class Presence(Subject):
                 self.findings.accuse(rule, self.topic, expected, observed, fact, about=member.connection)
 
 
-def _refs(view: PresenceView) -> Refs:
-    entries: dict[str, Any] = dict(view.entries)
-    return {key: frozenset(meta["phx_ref"] for meta in entry["metas"]) for key, entry in entries.items()}
+def _of(refs: Refs, agents: Collection[str]) -> Refs:
+    return {key: each for key, each in refs.items() if key in agents}

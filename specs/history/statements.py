@@ -47,7 +47,12 @@ class Statements:
             expected = f"the amount {delta.copy_abs()} of transfer {nonce}, as it was acknowledged"
             self._accuse("payment/transfer-complete-exact", expected, f"{amount}", fact)
         self._balances.told(after, delta)
-        self.path(untold, fact)
+        if self._balances.is_first(delta) and self._balances.start in {after, add(after, delta)}:
+            rule, expected = "payment/acknowledge-executes", f"the transfer {nonce} to move {delta} to a"
+            observed = f"{self._balances.start} before it and {after} after it"
+            self._findings.accuse(rule, self._topic, expected, observed, fact)
+        else:
+            self.path(untold, fact)
 
     def path(self, untold: int, fact: Fact) -> None:
         """Judge whether all balances that were told with transfers fit together in some order."""
@@ -61,7 +66,7 @@ class Statements:
         if transfer.told is None or transfer.told[0] == after:
             return
         is_repeated = len(transfer.acknowledgements) > 1
-        rule = "payment/nonce-executed-once" if is_repeated else "payment/transfer-complete-same-for-both"
+        rule = transfer.executed_again if is_repeated else "payment/transfer-complete-same-for-both"
         expected = f"balance_a {transfer.told[0]} for everyone who is told of transfer {nonce}"
         self._findings.accuse(
             rule, self._topic, expected, f"{after}", transfer.told[1], fact, about=(fact.event, nonce)

@@ -51,7 +51,17 @@ class Outline:
         collapses = event.event in self.subject.COLLAPSING
         order = self.subject.ORDER if collapses else None
         refused = event.rules.get("refusal")
-        return Kind(event.event, members, rule, rule, rule, refused, order, may_collapse=collapses)
+        return Kind(
+            event.event,
+            members,
+            rule,
+            rule,
+            rule,
+            refused,
+            order,
+            may_collapse=collapses,
+            missing_on_one=self.subject.EVERY_CONNECTION or rule,
+        )
 
     def _broadcast(self, event: Event) -> Kind | None:
         if not event.broadcasts or not (event.next_state or event.event in self.subject.KEYED):
@@ -60,7 +70,14 @@ class Outline:
         doubled = self.subject.DOUBLED or "broadcast/once-per-channel"
         refused = event.rules.get("refusal")
         return Kind(
-            event.broadcasts[0], (), missing, doubled, self.subject.UNSENT, refused, is_broadcast=True
+            event.broadcasts[0],
+            (),
+            missing,
+            doubled,
+            self.subject.UNSENT,
+            refused,
+            is_broadcast=True,
+            missing_on_one="broadcast/once-per-channel",
         )
 
 
@@ -71,6 +88,8 @@ class Subject:
     """Events whose repetitions need not be relayed again."""
     KEYED: ClassVar[tuple[str, ...]] = ()
     """Events without a next state that have a broadcast for each key (see `told_key`)."""
+    EVERY_CONNECTION: ClassVar[str | None] = None
+    """The requirement that a relay reaches every connection of an agent, where it is one of its own."""
     ORDER: ClassVar[str | None] = None
     DOUBLED: ClassVar[str | None] = None
     UNSENT: ClassVar[str | None] = None
@@ -120,6 +139,9 @@ class Subject:
 
     def on_joining(self, member: Member, former: Member | None) -> None:
         """Take a membership that begins, after a former one of the same connection."""
+
+    def on_joined(self, member: Member) -> None:
+        """Take a membership that is let in."""
 
     def on_gone(self, member: Member, at: int) -> None:
         """Take the end of a membership."""
@@ -202,6 +224,11 @@ class Subject:
         else:
             key = (kind.event, *self.told_key(fact.payload))
             cause = self.deliveries.arrived(kind, key, member, fact, self.doubled(fact))
+        if cause is not None and member is not None and (member.closed_at or cause.at) < cause.at:
+            expected = f"nothing of what is sent after {member.connection} has left"
+            self.findings.accuse(
+                "broadcast/joined-only", self.topic, expected, fact.event, cause.fact, fact, about=cause.at
+            )
         if cause is not None and cause.event is not None and not cause.is_refused:
             self.accept(cause, cause.event, at, fact)
         state = self.outline.states.causes.get(fact.event)
@@ -229,6 +256,7 @@ class Subject:
             self.gone(member, at)
         elif self.members.get(member.connection) is member:
             member.steady_from = at
+            self.on_joined(member)
         if fact.status == "ok" and isinstance(fact.response, dict):
             before: tuple[Entry | None, Any] = call.memo
             status_member = self.outline.states.status_member

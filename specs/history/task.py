@@ -35,6 +35,7 @@ class Task(Subject):
     """One task."""
 
     COLLAPSING = ("input_stream", "output_stream")
+    EVERY_CONNECTION = "task/every-connection-gets-relays"
     ORDER = "task/relay-order"
     DOUBLED = "task/completion-broadcast-once"
     UNSENT = "task/no-completion-without-complete"

@@ -28,6 +28,16 @@ class Transfer:
     """The balance of a that was first told with it."""
 
     @property
+    def executed_again(self) -> str:
+        """The requirement that a second execution breaks, by what may have caused it."""
+        calls = self.acknowledgements
+        if len(self.proposals) > 1 or len(calls) <= 1:
+            return "payment/nonce-executed-once"
+        first, second = calls[-2:]
+        is_at_once = first.accepted_at is None or first.accepted_at > second.at
+        return "payment/concurrent-acknowledge-executes-once" if is_at_once else "payment/acknowledge-once"
+
+    @property
     def is_open(self) -> bool:
         """Whether it may still be executed, or something is not known of it."""
         if any(call.accepted_at is None for call in self.acknowledgements):

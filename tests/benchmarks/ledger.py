@@ -19,8 +19,10 @@ from report import Row, finish, parser
 from sockets import Socket, masked, opened, target_of
 from target import SERVE, TOKEN, CannotMeasure, Target, allow_files, running
 
-from conformance.endpoint import Endpoint, Provisioner
-from conformance.fixtures.provision import Agent, ControlProvisioner
+from conformance.endpoint import Endpoint
+from conformance.fixtures.provision import Agent
+from conformance.provisioner_settings import ControlSettings
+from conformance.provisioning.control import ControlProvisioner
 from specs.loader import load
 from specs.participants import derive_participant
 from specs.signing import signed_bytes
@@ -104,7 +106,7 @@ class Rates:
 
 def make_channels(target: Target, count: int) -> list[tuple[Part, Part]]:
     """Let the operator make payment channels, each with two agents of its own."""
-    provisioner = ControlProvisioner(Endpoint(url=target.url, provisioner=Provisioner(token=TOKEN)), API)
+    provisioner = ControlProvisioner(Endpoint(url=target.url, provisioner=ControlSettings(token=TOKEN)), API)
     provisioner.open()
     try:
         pairs = []

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from conformance.endpoint import Endpoint, Provisioner
-from conformance.fixtures.provision import Agent, ControlProvisioner
+from conformance.endpoint import Endpoint
+from conformance.fixtures.provision import Agent
+from conformance.provisioner_settings import ControlSettings
+from conformance.provisioning.control import ControlProvisioner
 from specs.loader import load
 from specs.participants import derive_participant
 
@@ -98,7 +100,7 @@ class Tasks:
 def make_tasks(target: Target, count: int) -> Tasks:
     """Let the operator make two agents and tasks that one orders and the other carries out."""
     provisioner = ControlProvisioner(
-        Endpoint(url=target.url, provisioner=Provisioner(token=TOKEN)), load(None)
+        Endpoint(url=target.url, provisioner=ControlSettings(token=TOKEN)), load(None)
     )
     provisioner.open()
     try:

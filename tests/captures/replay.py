@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
-from conformance.fixtures.provision import ControlProvisioner
+from conformance.provisioning.control import ControlProvisioner
 from tests.captures.comparison import Comparison
 from tests.captures.stage import Stage
 

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from conformance.fixtures.provision import Agent, ControlProvisioner
+from conformance.fixtures.provision import Agent
+from conformance.provisioning.control import ControlProvisioner
 from specs.participants import derive_participant
 
 #: Topics of the recording that stand for a task of ours; the one with many x is its longest.

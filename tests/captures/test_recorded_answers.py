@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from conformance.endpoint import Endpoint, Provisioner
-from conformance.fixtures.provision import ControlProvisioner
+from conformance.endpoint import Endpoint
+from conformance.provisioner_settings import ControlSettings
+from conformance.provisioning.control import ControlProvisioner
 from specs.loader import load
 from tests.captures.replay import IDLE_TIMEOUT_S, Replay, Servers
 from tests.conftest import TOKEN, running
@@ -117,7 +118,7 @@ def servers_of() -> Iterator[Callable[[str], Servers]]:
 
         def start(*options: str) -> tuple[str, ControlProvisioner]:
             server = stack.enter_context(running(["-m", "wireproof", "serve"], *options))
-            endpoint = Endpoint(url=server.url, provisioner=Provisioner(token=TOKEN))
+            endpoint = Endpoint(url=server.url, provisioner=ControlSettings(token=TOKEN))
             provisioner = ControlProvisioner(endpoint, load())
             provisioner.open()
             stack.callback(provisioner.close)

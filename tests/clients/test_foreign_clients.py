@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from conformance.endpoint import Endpoint, Provisioner
-from conformance.fixtures.provision import Agent, ControlProvisioner
+from conformance.endpoint import Endpoint
+from conformance.fixtures.provision import Agent
+from conformance.provisioner_settings import ControlSettings
+from conformance.provisioning.control import ControlProvisioner
 from specs.loader import load
 from specs.participants import derive_participant
 from tests.conftest import ROOT, RunningServer
@@ -53,7 +55,7 @@ class Cast:
 @contextmanager
 def cast_on(server: RunningServer, name: str, spec: Path | None = None) -> Iterator[Cast]:
     """Make two agents on a server."""
-    endpoint = Endpoint(url=server.url, provisioner=Provisioner(token=server.token))
+    endpoint = Endpoint(url=server.url, provisioner=ControlSettings(token=server.token))
     provisioner = ControlProvisioner(endpoint, load(spec))
     provisioner.open()
     try:

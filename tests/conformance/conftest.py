@@ -15,7 +15,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 from conformance.endpoint import Endpoint, Profile, Timeouts
 from conformance.faults import CannotProvision
 from conformance.fixtures.lab import Bench, Lab
-from conformance.fixtures.provision import Agent
+from conformance.fixtures.provision import Agent, Provisioner
 from specs.loader import load
 from specs.message import HEARTBEAT, PHX_ERROR, PHX_JOIN, PHX_LEAVE, Frame, Message, reply
 from specs.model import Api
@@ -127,7 +127,7 @@ class ScriptedEndpoint:
             connection.send(SERIALIZER.encode_server(message).data.decode())
 
 
-class InventingProvisioner:
+class InventingProvisioner(Provisioner):
     """Gives out agents and topics that nobody had to make."""
 
     def __init__(self, api: Api) -> None:

@@ -73,6 +73,27 @@ def test_a_failure_that_is_not_seen_again_is_flaky(result_of: Any, second: Excep
     assert result.verdict is Verdict.FLAKY
 
 
+@pytest.mark.parametrize("second", [None, CannotTell("gone"), Violation("task/participants-join", "a", "c")])
+def test_a_flaky_case_has_the_transcripts_of_both_attempts(result_of: Any, second: Exception | None) -> None:
+    """Whatever the second attempt came to, what was sent and received in it is evidence as well."""
+    turns = iter([Violation(BINDING, "a", "b"), second])
+
+    def run(lab: Lab) -> None:
+        exception = next(turns)
+        lab.transcript.add("alice", "note", f"before {exception}")
+        if exception is not None:
+            raise exception
+
+    result = result_of(run)
+    assert result.verdict is Verdict.FLAKY
+    assert [finding.attempt for finding in result.findings] == [1, 2]
+    assert {finding.verdict for finding in result.findings} == {Verdict.FLAKY}
+    assert [finding.transcript[0].text for finding in result.findings] == [
+        f"before {Violation(BINDING, 'a', 'b')}",
+        f"before {second}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("exception", "verdict"),
     [

@@ -44,7 +44,7 @@ def listening(api: Api) -> Listening:
 
 def listening_with(api: Api, serializer: V1 | V2) -> Listening:
     advised: list[str] = []
-    monitor = Monitor(api, "agent", serializer, lambda rule, _expected, _observed: advised.append(rule), {})
+    monitor = Monitor(api, "agent", serializer, lambda rule, *_: advised.append(rule), {})
     monitor.note_sent(Message("1", "1", TASK, "phx_join", {}))
     monitor.note_sent(Message("0", "0", DISCOVERY, "phx_join", {}))
     monitor.note_sent(Message("1", "2", TASK, "progress", {"percent": 1, "message": ""}))
@@ -166,3 +166,12 @@ def test_a_binary_reply_carries_refs_as_text(listening: Listening) -> None:
     listening.monitor.note_sent(Message("1", 6, TASK, "progress", {}))
     with pytest.raises(Violation):
         listening.hear("1", "6", TASK, "phx_reply", OK)
+
+
+def test_a_topic_that_is_no_string_can_be_left(listening: Listening) -> None:
+    """The reply to a leave of what can be no topic carries the refs that were sent."""
+    listening.monitor.note_sent(Message("1", "2", ["task:1"], "phx_leave", {}))
+    listening.hear("1", "2", ["task:1"], "phx_reply", OK)
+    with pytest.raises(Violation) as caught:
+        listening.hear("3", "2", ["task:1"], "phx_reply", OK)
+    assert caught.value.breach.requirement == "frames/reply-echoes-join-ref"

@@ -12,7 +12,8 @@ from rich.console import Console
 from conformance.catalogue import all_cases, select
 from conformance.check import Plan, run_check
 from conformance.endpoint import read_endpoint
-from conformance.fixtures.provision import Agent, ControlProvisioner
+from conformance.fixtures.provision import Agent
+from conformance.provisioning.control import ControlProvisioner
 from reports.run_folder import RunFolder
 from reports.terminal import render_summary
 from specs.model import Api

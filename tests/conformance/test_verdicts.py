@@ -92,7 +92,8 @@ def test_a_flaky_case_shows_every_attempt_and_why(api: Api) -> None:
     flaky = result(api, attempt(BINDING), attempt(ended=Verdict.INCONCLUSIVE, reason="it went away"))
     assert flaky.reason == "not confirmed: it went away"
     assert flaky.attempts == 2
-    assert [finding.verdict for finding in flaky.findings] == [Verdict.FLAKY]
+    assert [finding.verdict for finding in flaky.findings] == [Verdict.FLAKY] * 2
+    assert flaky.findings[1].observed == "not seen again: it went away"
 
 
 def test_a_case_that_did_not_run_had_no_attempt(api: Api) -> None:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from conformance.case import Case
-from conformance.endpoint import Endpoint, Profile, Provisioner, Timeouts
+from conformance.endpoint import Endpoint, Profile, Timeouts
 from conformance.engine import admit, run_cases
 from conformance.engine import reach as reach_endpoint
 from conformance.faults import CannotTest
 from conformance.fixtures.lab import Bench
-from conformance.fixtures.provision import ControlProvisioner
+from conformance.provisioner_settings import ControlSettings
+from conformance.provisioning.control import ControlProvisioner
 from conformance.verdicts import Judge
 from reference_server.deviations.deviation import Deviation
 from reports.record import CaseResult, Verdict
@@ -91,7 +92,7 @@ class Suite:
         endpoint = Endpoint(
             url=url,
             profile=Profile(timeouts=Timeouts(reply_s=self.reply_s)),
-            provisioner=Provisioner.model_validate({"token": token}),
+            provisioner=ControlSettings.model_validate({"token": token}),
         )
         try:
             results = self._run(endpoint, cases, requirement)

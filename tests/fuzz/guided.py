@@ -5,6 +5,8 @@ Ends with 0 after that many inputs, and otherwise at the first that misbehaves, 
 
 from __future__ import annotations
 
+import atexit
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -41,6 +43,8 @@ def main(name: str, runs: int, seed: int, corpus: Path) -> None:
         "artifact_prefix": f"{tempfile.gettempdir()}/wireproof-{name}-",
     }
     arguments = [sys.argv[0], *(f"-{option}={value}" for option, value in options.items()), str(corpus)]
+    # The fuzzer's own timer outlives its handler, and would kill a process that is about to end well.
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
     atheris.Setup(arguments, target, custom_mutator=mutate)
     atheris.Fuzz()
 

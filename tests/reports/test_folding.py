@@ -57,3 +57,36 @@ def test_cases_not_run_are_counted_by_reason(build: Builder) -> None:
     ]
     cases = [*missing, build.case(reason="token")]
     assert reasons_not_run(cases) == [("token", 2), ("time", 1), ("no reason was recorded", 1)]
+
+
+def test_one_requirement_has_as_many_causes_as_ways_to_break_it(build: Builder) -> None:
+    """What differs in ids and numbers alone is one cause; the one with the most cases comes first."""
+    findings = [
+        build.finding("x", observed="two relays"),
+        *(build.finding(f"c{n}", observed=f"no relay of push {n} on task:task_{n}aB") for n in range(3)),
+    ]
+    (found,) = fold(findings)
+    assert [cause.cases for cause in found.causes] == [("c0", "c1", "c2"), ("x",)]
+    assert (found.first.case, found.cases) == ("c0", ("c0", "c1", "c2", "x"))
+
+
+def test_the_strongest_fold_comes_first(build: Builder) -> None:
+    """Within a verdict MUST before SHOULD, then the one with the most cases, then the order of the run."""
+    findings = [
+        build.finding("1", requirement="should", level="SHOULD"),
+        build.finding("2", requirement="one-case"),
+        build.finding("3", requirement="two-cases"),
+        build.finding("4", requirement="two-cases"),
+        build.finding("5", requirement="also-one-case"),
+    ]
+    order = ["two-cases", "one-case", "also-one-case", "should"]
+    assert [found.requirement for found in fold(findings)] == order
+
+
+def test_both_attempts_of_a_flaky_case_belong_to_one_cause(build: Builder) -> None:
+    """What the second attempt saw is shown beside the first, and is no cause of its own."""
+    seen = build.finding(verdict=Verdict.FLAKY)
+    gone = build.finding(verdict=Verdict.FLAKY, observed="not seen again", attempt=2)
+    (found,) = fold([seen, gone])
+    (cause,) = found.causes
+    assert cause.attempts == (seen, gone)

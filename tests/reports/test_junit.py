@@ -99,3 +99,24 @@ def test_an_empty_run_is_a_file_without_suites(build: Builder, tmp_path: Path) -
     """No case, no suite, no failure, and still a well-formed file."""
     root = parsed(build.run(), tmp_path)
     assert (root.tag, root.get("tests"), len(root)) == ("testsuites", "0", 0)
+
+
+def test_a_flaky_case_holds_both_transcripts(build: Builder, tmp_path: Path) -> None:
+    """The frames of both attempts are in the failure's text."""
+    findings = [
+        build.finding(verdict=Verdict.FLAKY, transcript=[build.entry("first-frame")]),
+        build.finding(verdict=Verdict.FLAKY, attempt=2, transcript=[build.entry("second-frame")]),
+    ]
+    failure = parsed(
+        build.run(build.case(verdict=Verdict.FLAKY, findings=findings, phase="generated")), tmp_path
+    ).find(".//failure")
+    assert failure is not None
+    text = failure.text or ""
+    assert text.index("first-frame") < text.index("attempt 2") < text.index("second-frame")
+
+
+def test_why_a_run_is_partial_is_a_property(build: Builder, tmp_path: Path) -> None:
+    """A build server that shows green shows beside it what was not looked at."""
+    root = parsed(build.run(build.case(), partial=["out of budget"], note="stopped"), tmp_path)
+    properties = {(one.get("name"), one.get("value")) for one in root.iter("property")}
+    assert {("partial", "out of budget"), ("note", "stopped")} <= properties

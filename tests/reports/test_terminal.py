@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from reports.record import Run, Verdict
+from reports.record import PhaseResult, Run, Verdict
 from reports.terminal import render_summary, result_sentence
 
 if TYPE_CHECKING:
@@ -189,3 +189,64 @@ def test_the_header_says_what_was_checked(build: Builder) -> None:
     assert text.startswith(
         "wireproof 0.1.0 ws://127.0.0.1:4000 Agrenting 1.0, seed 42, strict, 30.5 s only payment/* without payment/slow"
     )
+
+
+def test_a_partial_run_never_calls_an_endpoint_conformant(build: Builder) -> None:
+    """With code 0 the last line speaks of the part that was run, and the reason stands above it."""
+    run = build.run(build.case(), build.case("b", Verdict.NOT_RUN), partial=["out of budget: 1 of 2 cases"])
+    assert result_sentence(run) == (
+        "no finding in the part that was run: 1 passed, 0 failed, 1 not run; exit code 0"
+    )
+    text = shown(run)
+    assert "out of budget: 1 of 2 cases" in text
+    assert "conformant" not in text
+
+
+def test_a_partial_run_with_a_failure_is_not_conformant(build: Builder) -> None:
+    """A failure is a failure, however little was run."""
+    run = build.run(build.case(verdict=Verdict.FAIL), partial=["shard 1/4"])
+    assert result_sentence(run).startswith("not conformant: ")
+
+
+def test_each_part_of_the_run_says_how_it_went(build: Builder) -> None:
+    """Those without a case say why."""
+    rows = [("reach", 0, 0, None), ("generated", 5, 4, "out of budget"), ("races", 0, 0, "filtered out")]
+    phases = [
+        PhaseResult(phase=name, cases=cases, ran=ran, duration_s=1.0, reason=reason)
+        for name, cases, ran, reason in rows
+    ]
+    text = squeezed(shown(build.run(build.case(), phases=phases)))
+    assert "phases: reach, generated 4/5 (out of budget), races (filtered out)" in text
+
+
+def test_a_flaky_case_shows_both_transcripts(build: Builder) -> None:
+    """What was seen once and what was seen then stand one below the other."""
+    findings = [
+        build.finding(verdict=Verdict.FLAKY, transcript=[build.entry("first-frame")]),
+        build.finding(
+            verdict=Verdict.FLAKY, attempt=2, observed="it passed", transcript=[build.entry("second-frame")]
+        ),
+    ]
+    text = shown(build.run(build.case(verdict=Verdict.FLAKY, findings=findings)))
+    parts = ["attempt 1", "nothing before", "first-frame", "attempt 2", "it passed", "second-frame"]
+    assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
+
+
+def test_other_ways_to_break_a_requirement_are_shown_shorter(build: Builder) -> None:
+    """Their observations are there, their transcripts are not, and beyond five they are counted."""
+    words = ["none", "two", "three", "altered", "late", "empty", "garbled"]
+    cases = [
+        build.case(
+            f"task/{word}",
+            Verdict.FAIL,
+            findings=[
+                build.finding(f"task/{word}", observed=word, transcript=[build.entry(f"{word}-frame")])
+            ],
+        )
+        for word in words
+    ]
+    text = shown(build.run(*cases))
+    assert "none-frame" in text
+    assert "two-frame" not in text
+    assert [f"case: task/{word}" in text for word in words] == [True] * 5 + [False] * 2
+    assert "and in 2 other ways" in text

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 import struct
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from conformance.findings.standalone.core import Connection, Endpoint
@@ -42,6 +44,21 @@ def binary_push(join_ref: str, ref: str, topic: str, event: str, data: bytes) ->
     """Return a push in the binary layout of serializer 2.0.0."""
     fields = [text.encode() for text in (join_ref, ref, topic, event)]
     return bytes([0, *map(len, fields)]) + b"".join(fields) + data
+
+
+def half_close(connection: Connection) -> None:
+    """Let TCP say that no more comes, without a close frame; what the other side sends can still be read."""
+    if connection.ws is not None:
+        with suppress(OSError):
+            connection.ws.socket.shutdown(socket.SHUT_WR)
+
+
+def reset(connection: Connection) -> None:
+    """Drop the TCP connection by a reset, as when a machine has lost it."""
+    if connection.ws is not None:
+        with suppress(OSError):
+            connection.ws.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.drop()
 
 
 def ask(endpoint: Endpoint, name: str, method: str, target: str, headers: dict[str, str]) -> Connection:

@@ -148,15 +148,33 @@ def test_a_look_beside_a_transfer_shows_it_or_not(story: Story, seen: str, is_fo
 
 
 def test_a_second_execution_is_found(story: Story) -> None:
-    """payment/nonce-executed-once: the same nonce is told with other balances."""
+    """The same nonce is told with other balances: after acknowledgements at once, in turn, and of one proposed again."""
     propose(story, "a", 1, "10")
     calls = [acknowledge(story, "b", 1, "10") for _ in range(2)]
     complete(story, 1, "10", "90", "60")
     story.ok(calls[0])
     complete(story, 1, "10", "80", "70")
-    assert story.found == ["payment/nonce-executed-once"]
+    assert story.found == ["payment/concurrent-acknowledge-executes-once"]
     story.ok(calls[1])
     assert story.found[1:] == ["payment/acknowledge-again-refused"]
+    in_turn = Story().channel()
+    transfer(in_turn, "a", 1, "10", "90", "60")
+    acknowledge(in_turn, "b", 1, "10")
+    complete(in_turn, 1, "10", "80", "70")
+    assert in_turn.found == ["payment/acknowledge-once"]
+    again = Story().channel()
+    transfer(again, "a", 1, "10", "90", "60")
+    propose(again, "a", 1, "10", is_ok=False)
+    acknowledge(again, "b", 1, "10")
+    complete(again, 1, "10", "80", "70")
+    assert again.found == ["payment/nonce-executed-once"]
+
+
+@pytest.mark.parametrize("after", ["100", "110"])
+def test_a_transfer_that_moves_nothing_or_the_wrong_way_is_found(story: Story, after: str) -> None:
+    """payment/acknowledge-executes, where no other transfer can explain the balances."""
+    transfer(story, "a", 1, "10", after, str(150 - int(after)))
+    assert story.found == ["payment/acknowledge-executes"]
 
 
 def test_a_second_execution_is_found_once_the_first_is_long_settled(story: Story) -> None:
@@ -234,13 +252,24 @@ def test_a_nonce_that_was_executed_is_not_taken_again(story: Story) -> None:
 def test_a_nonce_that_is_pending_is_not_taken_again(story: Story) -> None:
     """payment/nonce-above-pending, in turn and at once."""
     propose(story, "a", 5, "10")
-    propose(story, "b", 4, "1")
+    propose(story, "a", 4, "1")
     assert story.found == ["payment/nonce-above-pending"]
     other = Story().channel()
-    calls = [propose(other, by, 1, amount, is_ok=False) for by, amount in (("a", "1"), ("b", "2"))]
-    for call in calls:
+    for call in [propose(other, "a", 1, amount, is_ok=False) for amount in ("1", "2")]:
         other.ok(call)
     assert other.found == ["payment/nonce-above-pending"]
+
+
+def test_a_nonce_of_the_other_party_breaks_only_what_is_interpreted(story: Story) -> None:
+    """payment/nonce-shared-by-parties: executed or pending, below it or the same."""
+    transfer(story, "a", 5, "10", "90", "60")
+    propose(story, "b", 4, "1")
+    assert story.found == ["payment/nonce-shared-by-parties"]
+    for nonces in ((5, 4), (5, 5)):
+        other = Story().channel()
+        for by, nonce in zip("ab", nonces, strict=True):
+            propose(other, by, nonce, "1")
+        assert other.found == ["payment/nonce-shared-by-parties"]
 
 
 def test_a_rejected_nonce_may_be_taken_again(story: Story) -> None:

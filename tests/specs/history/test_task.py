@@ -56,9 +56,40 @@ def test_a_relay_that_is_missing_is_found_once_everything_has_arrived(story: Sto
     story.lost(story.push("c", TASK, "input_stream", chunk="b", seq=1))
     story.told("p", TASK, "input_stream", chunk="a", seq=0)
     assert story.settled(TASK) == []
-    chunk(story, 2, to=("p",))
+    chunk(story, 2, to=())
     assert story.found == []
     assert story.settled(TASK) == ["task/stream-relayed"]
+
+
+def test_a_relay_that_is_missing_on_one_connection_breaks_only_what_is_interpreted(story: Story) -> None:
+    """task/every-connection-gets-relays; of a broadcast it is broadcast/once-per-channel."""
+    story.enter(TASK, shown(), p2="provider")
+    chunk(story, 0, to=("p",))
+    assert story.settled(TASK) == ["task/every-connection-gets-relays"]
+    story.done("p", TASK, "complete", result="r")
+    for connection in ("c", "p2"):
+        story.told(
+            connection, TASK, "task_completed", task={"id": "t1", "status": "completed", "result": "r"}
+        )
+    assert story.settled(TASK)[1:] == ["broadcast/once-per-channel"]
+
+
+def test_what_reaches_a_connection_that_has_left_is_found(story: Story) -> None:
+    """broadcast/joined-only, of what was sent after a request that was sent after the end was answered."""
+    story.ok(story.push("p", TASK, "phx_leave"))
+    story.record.left("p", TASK)
+    chunk(story, 0, to=("p",))
+    assert story.found == []
+    story.ok(story.push("p", "phoenix", "heartbeat"))
+    chunk(story, 1, to=("p",))
+    assert story.found == ["broadcast/joined-only"]
+
+
+def test_a_relay_that_doubles_on_a_second_join_is_of_the_first(story: Story) -> None:
+    """broadcast/once-per-channel, also where the topic was joined a second time."""
+    story.join("p", TASK, shown())
+    chunk(story, 0, to=("p", "p"))
+    assert story.found == ["broadcast/once-per-channel"]
 
 
 @pytest.mark.parametrize("way", ["leave", "left", "ended", "rejoin"])

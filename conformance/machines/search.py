@@ -1,0 +1,179 @@
+"""Draws examples until one breaks something or enough have been drawn, and leaves the shortest program in the lab."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, replace
+
+from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from conformance.faults import Breach, CannotTell, Violation
+from conformance.fixtures.lab import Lab
+from conformance.machines.drawing import Machine
+from conformance.machines.evidence import Company, Evidence, Example, carried_out
+from conformance.machines.moves import Move, Program, read_program, write_program
+from conformance.machines.shortening import Allowance, shortened
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much one machine may do."""
+
+    examples: int = 20
+    moves: int = 25
+    """Of an example."""
+    drawing_s: float = 20.0
+    """Where an endpoint is slow, fewer examples are drawn."""
+    shortening: int = 150
+    """Executions that shortening may take."""
+    shortening_s: float = 8.0
+
+
+class _Enough(BaseException):
+    """Takes Hypothesis out of its loop: something was found, or the time is up.
+
+    It would else try a failure again by itself, which an endpoint that is not deterministic need not stand up to.
+    """
+
+
+class Search:
+    """One attempt at a machine."""
+
+    def __init__(self, lab: Lab, company: Company, effort: Effort) -> None:
+        self._lab = lab
+        self._company = company
+        self._effort = effort
+        self._until_s = time.monotonic() + effort.drawing_s
+        self._labs = 0
+        self._example: Example | None = None
+        self.found: Evidence | None = None
+        """The first example that breaks something binding; until there is one, the first that gives advice."""
+        self._advice: dict[str, Breach] = {}
+        self._drawn = self._whole = 0
+        self._reason = ""
+
+    def run(self, machine: type[Machine]) -> None:
+        """Draw examples, and leave in the lab what was found.
+
+        Raises:
+            Violation: If something binding is broken.
+            CannotTell: If hardly an example could be carried to its end.
+
+        """
+        self._draw(machine)
+        if self.found is not None:
+            self._leave(*self._shortest(self.found))
+        elif self._whole * 2 < self._drawn:
+            shown = f"{self._whole} of {self._drawn} examples could be carried to their end"
+            raise CannotTell(f"{shown}: {self._reason}")
+
+    def _draw(self, machine: type[Machine]) -> None:
+        @seed(seed_of(self._lab))
+        def begin() -> Machine:
+            self._example = Example(self._next_lab(), self._company)
+            return machine(self._draw_move, self._end)
+
+        try:
+            run_state_machine_as_test(begin, settings=_settings(self._effort))  # type: ignore[arg-type]
+        except _Enough:
+            return
+
+    def _next_lab(self) -> Lab:
+        self._labs += 1
+        return self._lab.example(self._labs)
+
+    def _draw_move(self, move: Move) -> None:
+        if self._example is not None:
+            self._example.draw(move)
+
+    def _end(self) -> None:
+        """Take what an example has shown, also where drawing it was broken off."""
+        if self._example is None:
+            return
+        evidence, self._example = self._example.end(), None
+        self._drawn += 1
+        self._whole += evidence.cut_short is None
+        self._reason = str(evidence.cut_short or self._reason)
+        if evidence.breaches and (self.found is None or evidence.violation is not None):
+            self.found = evidence
+        for breach in evidence.breaches:
+            self._advice.setdefault(breach.requirement, breach)
+        if evidence.violation is not None or time.monotonic() >= self._until_s:
+            raise _Enough
+
+    def _shortest(self, found: Evidence) -> tuple[Evidence, bool]:
+        allowance = Allowance(self._effort.shortening, self._effort.shortening_s)
+        cause = self._company.cause(found.breaches[0].requirement)
+
+        def shows(evidence: Evidence) -> bool:
+            return any(self._company.cause(breach.requirement) == cause for breach in evidence.breaches)
+
+        return shortened(found, shows, self._again, self._company.PLAIN, allowance)
+
+    def _again(self, program: Program) -> Evidence:
+        return carried_out(self._next_lab(), self._company, program)
+
+    def _leave(self, evidence: Evidence, is_shortest: bool) -> None:
+        others = [each for name, each in self._advice.items() if not evidence.shows(name) and each.is_advice]
+        leave(self._lab, self._company, evidence, others, is_shortest=is_shortest)
+
+
+def leave(lab: Lab, company: Company, evidence: Evidence, others: list[Breach], *, is_shortest: bool) -> None:
+    """Make a lab look as if it had seen this example alone, but for further advice.
+
+    Raises:
+        Violation: If something binding is broken.
+
+    """
+    lab.program = write_program(evidence.program, is_shortest=is_shortest)
+    lab.transcript = evidence.transcript
+    lab.breaches = list(others)
+    for breach in reversed(evidence.breaches):
+        requirement = breach.requirement
+        if is_shortest:
+            # What a fault means shows in what it takes to see it.
+            requirement = company.refined(requirement, evidence.program)
+        is_advice = breach.is_advice and not lab.api.requirements[requirement].is_binding
+        lab.breaches.insert(0, replace(breach, requirement=requirement, is_advice=is_advice))
+    binding = next((each for each in lab.breaches if not each.is_advice), None)
+    if binding is not None:
+        raise Violation(binding.requirement, binding.expected, binding.observed)
+
+
+def run_program(lab: Lab, company: Company) -> None:
+    """Carry out the program that is given in the lab.
+
+    Raises:
+        Violation: If something binding is broken.
+        CannotTell: If it could not be carried to its end.
+        CannotProvision: If something that it needs cannot be made.
+
+    """
+    program, is_shortest = read_program(lab.program)
+    evidence = carried_out(lab.example(0), company, program)
+    if evidence.cut_short is not None:
+        lab.transcript = evidence.transcript
+        raise evidence.cut_short
+    leave(lab, company, evidence, [], is_shortest=is_shortest)
+
+
+def seed_of(lab: Lab) -> int:
+    """Return the seed of a case, the same for the same run."""
+    digest = hashlib.sha256(f"{lab.bench.seed}/{lab.bench.doubts.case}".encode()).digest()
+    return int.from_bytes(digest[:8])
+
+
+def _settings(effort: Effort) -> settings:
+    return settings(
+        max_examples=effort.examples,
+        stateful_step_count=effort.moves,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        derandomize=False,
+        verbosity=Verbosity.quiet,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+    )
