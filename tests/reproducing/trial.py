@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from conformance.check import Plan, header_of
-from conformance.endpoint import Endpoint, Profile, Provisioner, Timeouts
+from conformance.endpoint import Endpoint, Profile, Timeouts
 from conformance.engine import admit, run_cases, run_once
 from conformance.faults import CannotTest
 from conformance.findings.execution import Place
 from conformance.findings.recording import Recorded, record
 from conformance.findings.reproducers import Bounds, Workshop
 from conformance.fixtures.lab import Bench
-from conformance.fixtures.provision import ControlProvisioner
+from conformance.provisioner_settings import ControlSettings
+from conformance.provisioning.control import ControlProvisioner
 from conformance.verdicts import Judge
 from reference_server.deviations.deviation import Deviation
 from reports.record import CaseResult, Verdict
@@ -75,7 +76,7 @@ class Reproducing(Suite):
         endpoint = Endpoint(
             url=url,
             profile=Profile(timeouts=Timeouts(reply_s=self.reply_s)),
-            provisioner=Provisioner.model_validate({"token": token}),
+            provisioner=ControlSettings.model_validate({"token": token}),
         )
         try:
             rows = self._rows(endpoint, cases, Place(url, f"{url}{CONTROL}", token))
