@@ -66,8 +66,8 @@ class Plan:
     """The findings that are known already."""
     spec: Path | None = None
     """Folder of the documents; the shipped ones when None."""
-    effort: Effort = field(default_factory=Effort)
-    """How much may be done for standalone files."""
+    effort: Effort | None = None
+    """How much may be done for standalone files; None for nothing."""
 
     def options(self) -> dict[str, JsonValue]:
         """Return how it is to be run, as far as somebody asked for it."""
@@ -123,7 +123,8 @@ def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
     run = Run(header=header, cases=results, footer=footer)
     write_junit(run, folder.junit)
     recorded = record(folder.path, run.cases, run.header, plan.api, plan.endpoint, is_own=plan.is_own)
-    reproduce(recorded, plan.endpoint, plan.api, plan.spec, plan.effort, quiet=quiet)
+    if plan.effort is not None and not end.interrupted:
+        reproduce(recorded, plan.endpoint, plan.api, plan.spec, plan.effort, quiet=quiet)
     return run
 
 

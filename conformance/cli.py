@@ -98,9 +98,14 @@ def check(
     update_baseline: Annotated[
         bool, typer.Option("--update-baseline", help="Write what is found into the baseline.")
     ] = False,
-    reproducer_time_s: Annotated[
-        float, typer.Option(min=0, help="Time for standalone files of findings, after the run; 0 for none.")
-    ] = 60,
+    reproducer_time: Annotated[
+        str,
+        typer.Option(
+            metavar="SPAN",
+            envvar="WIREPROOF_REPRODUCER_TIME",
+            help="Time for standalone files of findings, after the run; none for no files.",
+        ),
+    ] = "30s",
     shrink: Annotated[
         bool, typer.Option("--shrink/--no-shrink", help="Whether standalone files are made short.")
     ] = True,
@@ -137,6 +142,9 @@ def check(
             "vsn": vsn and vsn.value,
         }
         limit_s = None if budget is None else seconds_of(budget)
+        effort = (
+            None if reproducer_time == "none" else Effort(seconds_of(reproducer_time), is_shrinking=shrink)
+        )
         everything = all_cases(api)
         cases = choice.of(everything)
         gate = _gate(baseline, everything, is_updating=update_baseline)
@@ -160,7 +168,7 @@ def check(
                 is_own=not (url or endpoint),
                 gate=gate,
                 spec=spec,
-                effort=Effort(reproducer_time_s, is_shrinking=shrink),
+                effort=effort,
             )
             run = run_check(plan, folder, quiet=as_json)
         updated = gate.update(run.cases) if gate is not None and update_baseline else None

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.findings.execution import Execution, Seen
+from conformance.findings.execution import Execution
 from conformance.findings.rendering import code_of, wanted
-from conformance.findings.symbols import CALLED, TEXT
+from conformance.findings.scripting import Seen
+from conformance.findings.symbols import CALLED, TEXT, frozen, thawed
 
 Path = tuple[Any, ...]
 _ABSENT: Any = object()
@@ -333,26 +334,3 @@ def _relation(left: _Place, right: _Place, *, is_equal: bool, at: int) -> Eviden
     where = " and ".join(f"{key} at {_pointer(path)}" for key, _, path in (left, right))
     words = f"{where} are {'equal' if is_equal else 'not equal'}, unlike those of the reference server"
     return Evidence("relation", code if is_equal else f"not {code}", words, at, 40)
-
-
-# Values as keys
-
-
-def frozen(value: Any) -> Any:
-    """Return a JSON value that can be a key; true and 1 stay apart."""
-    if isinstance(value, Mapping):
-        return ("object", tuple(sorted((str(name), frozen(member)) for name, member in value.items())))
-    if isinstance(value, (list, tuple)):
-        return ("array", tuple(frozen(item) for item in value))
-    return ("true" if value else "false",) if isinstance(value, bool) else value
-
-
-def thawed(value: Any) -> Any:
-    """Return the JSON value of a key."""
-    if isinstance(value, tuple):
-        if value[0] == "object":
-            return {name: thawed(member) for name, member in value[1]}
-        if value[0] == "array":
-            return [thawed(item) for item in value[1]]
-        return value[0] == "true"
-    return value

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import redirect_stdout, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.findings.rendering import statements
-from conformance.findings.scripting import Line
+from conformance.findings.scripting import Line, Seen
 from conformance.findings.standalone import core, forging, low_level, reading
 from conformance.findings.symbols import Symbols
 
 _QUIET_S = 0.05
+_LEAST_PATIENCE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +27,6 @@ class Place:
     token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One thing that came, with names in the place of values of this run."""
-
-    event: Any
-    topic: Any
-    ref: Any
-    status: Any
-    frame: Any
-    at: int
-    """Number of the step at which it was taken."""
-
-
 class _Endpoint(core.Endpoint):
     """Remembers at which step something did not come."""
 
@@ -50,6 +37,8 @@ class _Endpoint(core.Endpoint):
     def miss(self, what: str) -> None:
         """Take down that something has not come."""
         self.missed.append(self.steps)
+        # Where much is missing, less and less is to be expected.
+        self.patience_s = max(self.patience_s / 2, _LEAST_PATIENCE_S)
         super().miss(what)
 
 
@@ -96,8 +85,7 @@ def execute(
     namespace = {**means, "endpoint": endpoint}
     code = "\n".join([*statements(lines, is_counted=True), f"is_seen = bool({is_seen})"])
     try:
-        with redirect_stdout(io.StringIO()):
-            exec(compile(code, "<conversation>", "exec"), namespace)  # noqa: S102 - our own text, as in the file
+        exec(compile(code, "<conversation>", "exec"), namespace)  # noqa: S102 - our own text, as in the file
         done.is_seen = bool(namespace["is_seen"])
         if is_lenient:
             _drain(endpoint)

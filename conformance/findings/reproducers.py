@@ -18,7 +18,7 @@ from conformance.findings.execution import Execution, Place, execute
 from conformance.findings.finding_file import FindingFile, Reproducer
 from conformance.findings.relevance import by_relevance, told_of
 from conformance.findings.rendering import file_text, statements
-from conformance.findings.scripting import Line, Scribe
+from conformance.findings.scripting import Line, Told, tell
 from conformance.findings.shrinking import Budget, frames_of, shrink
 from conformance.findings.symbols import NotSymbolic
 from conformance.provisioner_settings import TOKEN_VARIABLE
@@ -30,6 +30,7 @@ LOOKING_PATIENCE_S = 0.5
 _TRIED_CANDIDATES = 6
 _LONGEST_SCRIPT = 600
 _FILE_S = 60.0
+_NO_DIFFERENCE = "the frames of the conversation are the same at the reference server"
 
 
 class CannotReproduce(Exception):
@@ -62,6 +63,8 @@ class Workshop:
     bounds: Bounds
     environment: dict[str, str] = field(default_factory=dict)
     """Of the files when they are run."""
+    has_operator: bool = True
+    """Whether the endpoint makes agents and resources on demand, so that scripts can be carried out there."""
 
     def make(self, finding: FindingFile, attempts: Sequence[Attempt], path: Path) -> Reproducer:
         """Write the standalone file of a finding, and run it.
@@ -73,8 +76,10 @@ class Workshop:
 
         """
         try:
-            lines = self._script(finding.requirement.id, attempts)
-            lines, evidence = self._shown(lines, finding)
+            told = self._told(finding.requirement.id, attempts)
+            if not self.has_operator:
+                return self._unrun(finding, told, path)
+            lines, evidence = self._shown(told[0].lines, finding)
         except CannotReproduce as exc:
             return Reproducer(reason=str(exc))
         before = frames_of(lines)
@@ -91,13 +96,31 @@ class Workshop:
             script=lines,
         )
 
-    # The script
-
-    def _script(self, requirement: str, attempts: Sequence[Attempt]) -> list[Line]:
-        """Return the script of the attempt that took the fewest steps to the breach.
+    def _unrun(self, finding: FindingFile, told: list[Told], path: Path) -> Reproducer:
+        """Write a file that cannot be run here, since what it needs can be used but once; what shows it is what came then.
 
         Raises:
-            CannotReproduce: If none of them can be told symbolically.
+            CannotReproduce: If nothing came that does not come from the reference server.
+
+        """
+        lines = [line for line in told[0].lines if line["do"] != "pause"]
+        came = [Execution(seen=one.seen) for one in told]
+        for evidence in by_relevance(candidates(came, self._look(lines, self.reference)), finding.observed):
+            if not execute(lines, self.reference, is_seen=evidence.code, patience_s=PATIENCE_S).is_seen:
+                path.write_text(self._text(finding, lines, evidence, path.name), encoding="utf-8")
+                frames = frames_of(lines)
+                return Reproducer(
+                    file=path.name, evidence=evidence.words, frames=frames, frames_before=frames, script=lines
+                )
+        raise CannotReproduce(_NO_DIFFERENCE)
+
+    # The script
+
+    def _told(self, requirement: str, attempts: Sequence[Attempt]) -> list[Told]:
+        """Return the attempts that saw a breach as scripts, the one with the fewest steps to it first.
+
+        Raises:
+            CannotReproduce: If the first cannot be told symbolically.
 
         """
         cut = [
@@ -105,16 +128,17 @@ class Workshop:
             for attempt in attempts
             if any(breach.requirement == requirement for breach in attempt.breaches)
         ]
-        steps = min(cut, key=len, default=())
-        if not steps:
+        told = []
+        for steps in sorted(cut, key=len):
+            try:
+                told.append(tell(steps, self.endpoint.url))
+            except NotSymbolic as exc:
+                raise CannotReproduce(f"what was sent cannot be sent by another: {exc}") from exc
+        if not told or not told[0].lines:
             raise CannotReproduce("nothing was sent")
-        try:
-            lines = Scribe(self.endpoint.url).write(steps)
-        except NotSymbolic as exc:
-            raise CannotReproduce(f"what was sent cannot be sent by another: {exc}") from exc
-        if len(lines) > _LONGEST_SCRIPT:
-            raise CannotReproduce(f"the conversation has {len(lines)} steps")
-        return lines
+        if len(told[0].lines) > _LONGEST_SCRIPT:
+            raise CannotReproduce(f"the conversation has {len(told[0].lines)} steps")
+        return told
 
     # What shows it
 
@@ -135,7 +159,7 @@ class Workshop:
                     raise CannotReproduce("the time for standalone files was up")
                 if self._shows(steady, evidence, times=2):
                     return steady, evidence
-        raise CannotReproduce("the frames of the conversation are the same at the reference server")
+        raise CannotReproduce(_NO_DIFFERENCE)
 
     def _steady(self, lines: list[Line]) -> list[Line]:
         """Return a script without waits for what does not come every time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,15 +21,15 @@ from conformance.provisioner_settings import ControlSettings
 from reports.record import Verdict
 from specs.model import Api
 
-_OUT_OF_TIME = "the time for standalone files was up"
+_OUT_OF_TIME = "the time for standalone files was up (--reproducer-time)"
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """What a user allows."""
 
-    time_s: float = 60.0
-    """For all standalone files together; 0 for none."""
+    time_s: float = 30.0
+    """For all standalone files together."""
     is_shrinking: bool = True
 
     def bounds(self) -> Bounds:
@@ -58,23 +58,25 @@ def reproduce(
         quiet: Whether nothing is shown meanwhile.
 
     """
-    confirmed = [one for one in recorded if one.finding.verdict is Verdict.FAIL]
-    if not confirmed or not effort.time_s:
+    confirmed = _ordered([one for one in recorded if one.finding.verdict is Verdict.FAIL])
+    if not confirmed:
         return
-    made = 0
-    with ExitStack() as stack:
-        try:
-            workshop = stack.enter_context(_workshop(endpoint, api, spec, effort))
-        except CannotTest as exc:
+    console = Console(stderr=True, quiet=quiet or not Console(stderr=True).is_terminal)
+    made, reason = 0, "interrupted"
+    try:
+        with _workshop(endpoint, api, spec, effort) as workshop, console.status("") as status:
             for one in confirmed:
-                _keep(one, Reproducer(reason=str(exc)))
-            return
-        console = Console(stderr=True, quiet=quiet or not Console(stderr=True).is_terminal)
-        status = stack.enter_context(console.status("making standalone files"))
-        for one in _ordered(confirmed):
-            made += 1
-            status.update(f"making standalone files: {made} of {len(confirmed)}")
-            _keep(one, _made(workshop, one))
+                status.update(f"making standalone files: {made + 1} of {len(confirmed)}")
+                _keep(one, _made(workshop, one))
+                made += 1
+    except CannotTest as exc:
+        reason = str(exc)
+    except KeyboardInterrupt:
+        # What was found is to be reported all the same.
+        pass
+    for one in confirmed[made:]:
+        one.path.with_suffix(".py").unlink(missing_ok=True)
+        _keep(one, Reproducer(reason=reason))
 
 
 def _made(workshop: Workshop, one: Recorded) -> Reproducer:
@@ -83,12 +85,9 @@ def _made(workshop: Workshop, one: Recorded) -> Reproducer:
     path = one.path.with_suffix(".py")
     try:
         made = workshop.make(one.file, one.attempts, path)
-    except KeyboardInterrupt:
-        workshop.bounds.until_s = 0
-        made = Reproducer(reason="interrupted")
     except Exception as exc:  # noqa: BLE001 - the finding stands, whatever becomes of this file
         made = Reproducer(reason=f"our own fault: {type(exc).__name__}: {exc}")
-    if made.file is None or not made.reproduced:
+    if made.file is None or (made.runs and not made.reproduced):
         path.unlink(missing_ok=True)
         reason = made.reason or f"the file did not reproduce it in {made.runs} runs"
         made = made.model_copy(update={"file": None, "reason": reason})
@@ -115,15 +114,14 @@ def _workshop(endpoint: Endpoint, api: Api, spec: Path | None, effort: Effort) -
     """Give the means, with a reference server to compare the endpoint with.
 
     Raises:
-        CannotTest: If the endpoint has no control topic, or the reference server does not start.
+        CannotTest: If the reference server does not start.
 
     """
     settings = endpoint.provisioner
     token = settings.secret() if isinstance(settings, ControlSettings) else None
-    if not token:
-        raise CannotTest("a standalone file needs a control topic that makes its agents")
     name = endpoint.profile.params.get("token", "token")
-    there = Place(base_of(endpoint.url, api), f"{endpoint.control_url(api)}?{name}=", token)
+    there = Place(base_of(endpoint.url, api), f"{endpoint.control_url(api)}?{name}=", token or "")
     with own_server(spec, 0) as server, trusting(endpoint.ca) as environment:
         control = f"{server.url}{api.sockets['control'].paths[0]}?token="
-        yield Workshop(there, Place(server.url, control, server.token), effort.bounds(), environment)
+        honest = Place(server.url, control, server.token)
+        yield Workshop(there, honest, effort.bounds(), environment, has_operator=token is not None)

@@ -32,6 +32,19 @@ Line = dict[str, Any]
 """One step of a script, as JSON."""
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One thing that came, with names in the place of values of this run."""
+
+    event: Any
+    topic: Any
+    ref: Any
+    status: Any
+    frame: Any
+    at: int
+    """Number of the step at which it was taken."""
+
+
 @dataclass(slots=True)
 class _Source:
     """Where a text came from that a server has made."""
@@ -40,11 +53,36 @@ class _Source:
     path: tuple[Any, ...]
 
 
-class Scribe:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An attempt as a script, and what came in it, with the names of the script."""
+
+    lines: list[Line]
+    seen: Mapping[str, list[Seen]]
+
+
+def tell(steps: Iterable[Step], base_url: str) -> Told:
+    """Tell an attempt as a script.
+
+    Args:
+        steps: What was done.
+        base_url: URL of the endpoint, which is no part of a script.
+
+    Raises:
+        NotSymbolic: If something cannot be said without values of the attempt.
+
+    """
+    scribe = _Scribe(base_url)
+    lines = scribe.write(steps)
+    return Told(lines, scribe.seen)
+
+
+class _Scribe:
     """Writes the script of one attempt."""
 
     def __init__(self, base_url: str) -> None:
         self.lines: list[Line] = []
+        self.seen: dict[str, list[Seen]] = {}
         self._base_url = base_url
         self._symbols = Symbols()
         self._keys: dict[bytes, str] = {}
@@ -56,12 +94,7 @@ class Scribe:
         self._news: dict[str, _Source] = {}
 
     def write(self, steps: Iterable[Step]) -> list[Line]:
-        """Return the script of steps.
-
-        Raises:
-            NotSymbolic: If one of them cannot be said without values of the attempt.
-
-        """
+        """Return the script of steps."""
         for step in steps:
             self._step(step)
         return _used(self.lines)
@@ -92,6 +125,7 @@ class Scribe:
                 name = self._symbols.name("answer")
                 asked = {"as": name, "method": step.method, "headers": self._named(step.headers)}
                 self._line("ask", target=self._target(step.url), **asked)
+                self._came(name, Event("HTTP", status=step.status) if step.status else Event("no answer"))
             case Sent():
                 self._learn_said(step)
                 self._add(
@@ -102,6 +136,7 @@ class Scribe:
             case Ended():
                 if step.connection not in self._let_go:
                     self._wait(step.connection, {"event": "closed"})
+                    self._came(self._connections[step.connection], Event("closed", status=step.code))
             case LetGo():
                 if step.how != "half_close":
                     self._let_go.add(step.connection)
@@ -177,23 +212,32 @@ class Scribe:
             opened["headers"] = self._named(step.headers)
         self._line("connect", **opened)
         if step.status is not None:
-            wanted: Line = {"event": "HTTP", "status": step.status} if step.status else {"event": "no answer"}
-            self._wait(step.connection, wanted)
+            came = Event("HTTP", status=step.status) if step.status else Event("no answer")
+            self._wait(step.connection, self._pattern(came))
+            self._came(name, came)
 
     def _arrived(self, step: Arrived) -> None:
         event = event_of(step.data.decode(errors="replace") if step.is_text else step.data)
         line = self._wait(step.connection, self._pattern(event))
+        self._came(self._connections[step.connection], event)
         where: Any = 4 if isinstance(event.frame, list) else "payload"
         self._learn(part(event.frame, where), line, (where,))
 
     def _pattern(self, event: Event) -> Line:
         """Return what is waited for: a reply by its ref and status, anything else by its topic and event."""
         named = self._symbols.anything
-        if event.status is not None:
+        if event.status is not None and event.event == "phx_reply":
             return {"ref": named(event.ref), "status": named(event.status)}
         if event.topic is None and event.ref is None:
-            return {"event": named(event.event)}
+            status = {"status": event.status} if event.status is not None else {}
+            return {"event": named(event.event), **status}
         return {"topic": named(event.topic), "event": named(event.event)}
+
+    def _came(self, connection: str, event: Event) -> None:
+        named, at = self._symbols.anything, len(self.lines) - 1
+        ref, status = named(event.ref), named(event.status)
+        seen = Seen(named(event.event), named(event.topic), ref, status, named(event.frame), at)
+        self.seen.setdefault(connection, []).append(seen)
 
     def _wait(self, connection: int, wanted: Line) -> Line:
         return self._line("wait", on=self._connections[connection], **{"for": wanted})

@@ -6,11 +6,14 @@ the expression is what a standalone file calls the value.
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
+
+from conformance.findings.standalone import core, forging, low_level, reading
 
 TEXT, EXPRESSION = "$", "="
 CALLED = "\0"
@@ -19,7 +22,12 @@ SHORTEST = 6
 """Characters of a value that is looked for inside of other texts."""
 _AFFIX = 10
 """Characters of a secret that no text may share with it unnamed."""
-_RESERVED = frozenset({"endpoint", "seen", "part", "conversation", "main"})
+_RESERVED = frozenset(
+    {"came", "conversation", "endpoint", "is_seen"}.union(
+        dir(builtins), *(vars(means) for means in (reading, core, forging, low_level))
+    )
+)
+"""What a standalone file has names for already."""
 
 
 class NotSymbolic(Exception):
@@ -32,12 +40,13 @@ class Symbols:
     def __init__(self) -> None:
         self._known: list[tuple[str, str]] = []
         self._secrets: list[tuple[str, str]] = []
-        self._names: set[str] = set(_RESERVED)
+        self._names: set[str] = set()
 
     def name(self, wish: str) -> str:
         """Return an identifier like the wish that nothing else has."""
         base = re.sub(r"\W+", "_", wish, flags=re.ASCII).strip("_").lower() or "it"
-        base = f"_{base}" if base[0].isdigit() or keyword.iskeyword(base) else base
+        if base[0].isdigit() or keyword.iskeyword(base) or base in _RESERVED:
+            base = f"the_{base}"
         number, name = 1, base
         while name in self._names:
             number += 1
@@ -144,3 +153,23 @@ def names_in(value: Any) -> set[str]:
     if isinstance(value, (list, tuple)):
         return {name for item in value for name in names_in(item)}
     return set()
+
+
+def frozen(value: Any) -> Any:
+    """Return a JSON value that can be a key; true and 1 stay apart."""
+    if isinstance(value, Mapping):
+        return ("object", tuple(sorted((str(name), frozen(member)) for name, member in value.items())))
+    if isinstance(value, (list, tuple)):
+        return ("array", tuple(frozen(item) for item in value))
+    return ("true" if value else "false",) if isinstance(value, bool) else value
+
+
+def thawed(value: Any) -> Any:
+    """Return the JSON value of a key."""
+    if isinstance(value, tuple):
+        if value[0] == "object":
+            return {name: thawed(member) for name, member in value[1]}
+        if value[0] == "array":
+            return [thawed(item) for item in value[1]]
+        return value[0] == "true"
+    return value

@@ -23,7 +23,9 @@ def environment() -> dict[str, str]:
     return {**known, "PYTHONPATH": str(ROOT), "WIREPROOF_CONTROL_TOKEN": TOKEN}
 
 
-def command(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def command(
+    *arguments: str, cwd: Path | None = None, reproducer_time: str = "none"
+) -> subprocess.CompletedProcess[str]:
     """Run `wireproof` and return what it printed."""
     return subprocess.run(
         [sys.executable, "-m", "wireproof", *arguments],
@@ -31,7 +33,7 @@ def command(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
         text=True,
         timeout=240,
         cwd=cwd or ROOT,
-        env=environment(),
+        env={**environment(), "WIREPROOF_REPRODUCER_TIME": reproducer_time},
         check=False,
     )
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from conformance.findings.evidence import Evidence, candidates
-from conformance.findings.execution import Execution, Seen
+from conformance.findings.execution import Execution
 from conformance.findings.relevance import by_relevance, told_of
+from conformance.findings.scripting import Seen
 from conformance.findings.standalone import core, reading
 
 EMPTY: dict[str, Any] = {}
