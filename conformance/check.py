@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -20,8 +21,11 @@ from conformance.client.read_only import READ_ONLY, ReadOnly
 from conformance.client.restraint import Restraint
 from conformance.crew import Crew, Task, crew_of, signals_blocked
 from conformance.endpoint import Endpoint
-from conformance.engine import admit, reach
+from conformance.engine import Outcome, admit, reach
 from conformance.faults import CannotTest
+from conformance.findings.gate import Gate
+from conformance.findings.recording import record
+from conformance.findings.reproducing import Effort, reproduce
 from conformance.fixtures.lab import Bench
 from conformance.fixtures.restrained import restrained
 from conformance.phases import PhaseLog
@@ -63,6 +67,14 @@ class Plan:
     is_read_only: bool = False
     available: dict[Phase, int] = field(default_factory=dict)
     """How many cases of each phase there are before any is chosen; those that are to be run where it is empty."""
+    is_own: bool = False
+    """Whether the endpoint is a reference server that was started for this run."""
+    gate: Gate | None = None
+    """The findings that are known already."""
+    spec: Path | None = None
+    """Folder of the documents; the shipped ones when None."""
+    effort: Effort | None = None
+    """How much may be done for standalone files; None for nothing."""
 
     def options(self) -> dict[str, JsonValue]:
         """Return how it is to be run, as far as somebody asked for it."""
@@ -113,10 +125,18 @@ def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
             write_junit(Run(header=header, cases=[], footer=footer), folder.junit)
             raise
         results, end = _record(plan, crew, judge, writer, quiet=quiet)
-        footer = footer_of(plan, results, log, time.monotonic() - started_s, end)
+        duration_s = time.monotonic() - started_s
+
+        def ended(results: list[CaseResult]) -> RunFooter:
+            return footer_of(plan, results, log, duration_s, end)
+
+        footer = ended(results) if plan.gate is None else plan.gate.footer(results, ended)
         writer.footer(footer)
     run = Run(header=header, cases=results, footer=footer)
     write_junit(run, folder.junit)
+    recorded = record(folder.path, run.cases, run.header, plan.api, plan.endpoint, is_own=plan.is_own)
+    if plan.effort is not None and not end.interrupted:
+        reproduce(recorded, plan.endpoint, plan.api, plan.spec, plan.effort, quiet=quiet)
     return run
 
 
@@ -181,7 +201,7 @@ def _record(
                 if trouble is not None:
                     end = End(trouble=trouble)
                     break
-                if plan.fail_fast and judge.has_failed(outcome.attempts):
+                if plan.fail_fast and _is_news(plan, judge, number, outcome):
                     crew.stop()
         except KeyboardInterrupt:
             end = End(interrupted=True)
@@ -189,6 +209,14 @@ def _record(
             end = End(trouble=str(exc))
         results.finish()
     return results.ended, end
+
+
+def _is_news(plan: Plan, judge: Judge, number: int, outcome: Outcome) -> bool:
+    """Tell whether a case has failed, and not only by what is known."""
+    if not judge.has_failed(outcome.attempts):
+        return False
+    result = judge.result(plan.cases[number], list(outcome.attempts), outcome.duration_ms)
+    return plan.gate is None or not plan.gate.excuses(result)
 
 
 def header_of(plan: Plan) -> RunHeader:

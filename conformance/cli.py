@@ -29,6 +29,10 @@ from conformance.check import Plan, run_check
 from conformance.crew import usual_count
 from conformance.endpoint import read_endpoint
 from conformance.faults import CannotTest, ConfigurationFaulty
+from conformance.findings.comparison import lines as comparison_lines
+from conformance.findings.gate import Gate
+from conformance.findings.recording import how_to_replay
+from conformance.findings.reproducing import Effort
 from conformance.ordering import shard_of
 from conformance.own_server import own_server
 from reports.exit_codes import ExitCode
@@ -88,6 +92,23 @@ def check(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of keys and ids; random when absent.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Advisories count as failures.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Known findings (TOML), which do not fail the run.")
+    ] = None,
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Write what is found into the baseline.")
+    ] = False,
+    reproducer_time: Annotated[
+        str,
+        typer.Option(
+            metavar="SPAN",
+            envvar="WIREPROOF_REPRODUCER_TIME",
+            help="Time for standalone files of findings, after the run; none for no files.",
+        ),
+    ] = "30s",
+    shrink: Annotated[
+        bool, typer.Option("--shrink/--no-shrink", help="Whether standalone files are made short.")
+    ] = True,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -128,8 +149,12 @@ def check(
             "vsn": vsn and vsn.value,
         }
         limit_s = None if budget is None else seconds_of(budget)
+        effort = (
+            None if reproducer_time == "none" else Effort(seconds_of(reproducer_time), is_shrinking=shrink)
+        )
         everything = all_cases(api)
         cases = choice.of(everything)
+        gate = _gate(baseline, everything, is_updating=update_baseline)
         with _target(overrides, endpoint, spec, chosen) as target:
             described = read_endpoint(endpoint, target)
             folder = RunFolder(run_dir or default_path(datetime.now(UTC)))
@@ -149,10 +174,17 @@ def check(
                 rate=rate,
                 is_read_only=read_only,
                 available=Counter(case.phase for case in everything),
+                is_own=not (url or endpoint),
+                gate=gate,
+                spec=spec,
+                effort=effort,
             )
             run = run_check(plan, folder, quiet=as_json)
+        updated = gate.update(run.cases) if gate is not None and update_baseline else None
     with whole_output(run.footer.exit_code):
-        _show(run, folder.path, as_json=as_json)
+        _show(run, folder.path, gate, as_json=as_json)
+        if updated is not None:
+            typer.echo(updated, err=as_json)
     raise typer.Exit(run.footer.exit_code)
 
 
@@ -164,13 +196,29 @@ class Page(Console):
         raise BrokenPipeError
 
 
-def _show(run: Run, folder: Path, *, as_json: bool) -> None:
+def _gate(path: Path | None, existing: list[Case], *, is_updating: bool) -> Gate | None:
+    if path is None and is_updating:
+        raise ConfigurationFaulty(
+            "--update-baseline needs --baseline FILE, which names what is to be updated"
+        )
+    if path is None:
+        return None
+    return Gate.at(path, (case.id for case in existing), is_updating=is_updating)
+
+
+def _show(run: Run, folder: Path, gate: Gate | None, *, as_json: bool) -> None:
+    comparison = gate.comparison(run.cases) if gate is not None else None
     if as_json:
-        print(json.dumps(summary(run), indent=2), flush=True)  # noqa: T201 - what the user asked for
+        told = summary(run) if comparison is None else {**summary(run), "baseline": comparison.as_json()}
+        print(json.dumps(told, indent=2), flush=True)  # noqa: T201 - what the user asked for
         return
     console = Page()
     render_summary(run, console)
+    for line in comparison_lines(comparison) if comparison else ():
+        console.print(Text(line), soft_wrap=True)
     console.print(Text(f"Run folder: {folder}"), soft_wrap=True)
+    for line in how_to_replay(folder):
+        console.print(Text(line), soft_wrap=True)
     sys.stdout.flush()
 
 

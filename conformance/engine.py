@@ -145,7 +145,16 @@ def run_once(
         # A wait that was cut short says nothing about the endpoint.
         return Attempt((), entries, Verdict.NOT_RUN, OUT_OF_BUDGET, lab.program)
     is_unanswered = ended is Verdict.INCONCLUSIVE and all(one.direction != "received" for one in entries)
-    return Attempt(tuple(lab.breaches), entries, ended, reason, lab.program, is_unanswered)
+    return Attempt(
+        tuple(lab.breaches),
+        entries,
+        ended,
+        reason,
+        lab.program,
+        is_unanswered,
+        tuple(lab.transcript.steps),
+        lab.transcript.places,
+    )
 
 
 def _carry_out(lab: Lab, run: Callable[[Lab], None]) -> tuple[Verdict | None, str | None]:

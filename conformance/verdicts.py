@@ -6,14 +6,15 @@ A failure counts once it has been seen again on fresh fixtures; else the case is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from pydantic import JsonValue
+from pydantic import JsonValue, PrivateAttr
 
 from conformance.case import Case
+from conformance.client.steps import Step
 from conformance.endpoint import Profile
 from conformance.faults import Breach
 from reports.record import CaseResult, Finding, TranscriptEntry, Verdict
@@ -33,6 +34,28 @@ class Attempt:
     """The symbolic steps of a case that draws its own; see `Lab.program`."""
     is_unanswered: bool = False
     """Whether it came to nothing and nothing was received in it."""
+    steps: tuple[Step, ...] = ()
+    """What was done and what came, with exact values."""
+    places: Mapping[str, int] = field(default_factory=dict)
+    """Number of steps up to a breach after which the case went on, by requirement."""
+
+
+class JudgedCase(CaseResult):
+    """A result that accuses, with the attempts that it rests on; they are no part of the record of a run."""
+
+    _tried: tuple[Attempt, ...] = PrivateAttr(default=())
+
+    @property
+    def tried(self) -> tuple[Attempt, ...]:
+        """The attempts, the first one first."""
+        return self._tried
+
+    @classmethod
+    def of(cls, result: CaseResult, attempts: Sequence[Attempt]) -> JudgedCase:
+        """Put attempts to a result."""
+        judged = cls(**{name: getattr(result, name) for name in CaseResult.model_fields})
+        judged._tried = tuple(attempts)
+        return judged
 
 
 class Told:
@@ -88,7 +111,7 @@ class Judge:
         if verdict is Verdict.FLAKY:
             for number, attempt in enumerate(attempts[1:], start=2):
                 findings += self._seen_again(case, attempts[0], attempt, number)
-        return CaseResult(
+        result = CaseResult(
             case=case.id,
             topic=case.topic,
             requirements=list(case.requirements),
@@ -102,6 +125,7 @@ class Judge:
             attempts=0 if verdict is Verdict.NOT_RUN else len(attempts),
             phase=case.phase.value,
         )
+        return JudgedCase.of(result, attempts) if verdict in {Verdict.FAIL, Verdict.FLAKY} else result
 
     def _verdict(self, attempts: list[Attempt]) -> tuple[Verdict, str | None]:
         first = attempts[0]

@@ -96,8 +96,13 @@ def result_sentence(run: Run) -> str:
     """
     code = run.footer.exit_code
     result = _RESULTS[ExitCode(code)] if code in set(ExitCode) else "ended abnormally"
-    if code == ExitCode.CONFORMANT and run.footer.partial:
+    accused = run.footer.counts[Verdict.FAIL] + run.footer.counts[Verdict.FLAKY]
+    if code == ExitCode.CONFORMANT and accused:
+        result = "nothing but known findings"
+    elif code == ExitCode.CONFORMANT and run.footer.partial:
         result = _PART
+    elif code == ExitCode.FINDINGS and not accused:
+        result = "the baseline does not fit"
     if run.footer.interrupted:
         result = f"interrupted ({result} so far)"
     counts = run.footer.counts

@@ -6,10 +6,17 @@ import time
 from typing import Literal
 from urllib.parse import quote, quote_plus
 
+from conformance.client.steps import Step, Waited
 from reports.record import TranscriptEntry
 
 LONGEST = 2_000
 """Characters of one entry that are kept."""
+
+MOST_STEPS = 5_000
+"""Of an attempt that are kept; one that takes more is too long to be told again."""
+
+SHORTEST_WAIT_S = 0.04
+"""A shorter time without anything is no pause."""
 
 Direction = Literal["sent", "received", "opened", "closed", "note"]
 
@@ -21,6 +28,35 @@ class Transcript:
         self._start_s = time.monotonic()
         self._secrets: set[str] = set()
         self.entries: list[TranscriptEntry] = []
+        self.steps: list[Step] = []
+        """What was done, with exact values."""
+        self.places: dict[str, int] = {}
+        """How many steps had been done when a requirement was first seen not to be met, where the case went on."""
+        self._connections = 0
+        self._is_over = False
+
+    def connection(self) -> int:
+        """Return a number for a new connection."""
+        self._connections += 1
+        return self._connections
+
+    def took(self, step: Step) -> None:
+        """Remember a step."""
+        if not self._is_over and len(self.steps) <= MOST_STEPS:
+            self.steps.append(step)
+
+    def waited(self, seconds: float) -> None:
+        """Remember that nothing came for a while."""
+        if seconds >= SHORTEST_WAIT_S:
+            self.took(Waited(seconds))
+
+    def mark(self, requirement: str) -> None:
+        """Remember where a requirement was seen not to be met."""
+        self.places.setdefault(requirement, len(self.steps))
+
+    def end(self) -> None:
+        """Take no more steps: what follows clears away."""
+        self._is_over = True
 
     def hide(self, *secrets: str) -> None:
         """Keep these strings out of every entry that follows, also as they stand in a query."""

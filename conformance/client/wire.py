@@ -13,7 +13,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Literal
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
@@ -25,20 +25,19 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from conformance.client.deadline import Deadline as Deadline
+from conformance.client.deadline import Deadline
 from conformance.client.read_only import RawMessages
 from conformance.client.restraint import Restraint
+from conformance.client.steps import Arrived, Ended, LetGo, Opened, Sent
+from conformance.client.tcp import Unreachable, open_tcp
 from conformance.client.transcript import Transcript
-from conformance.trust import tls_fault, trusting
 from specs.message import Frame
+
+__all__ = ["Closed", "Deadline", "HandshakeRefused", "Unreachable", "Wire", "open_tcp"]
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 READ_BYTES = 65_536
 LINGER_S = 0.2
-
-
-class Unreachable(Exception):
-    """No connection could be made, or it ended before an HTTP response."""
 
 
 class HandshakeRefused(Exception):
@@ -59,34 +58,6 @@ class Closed:
     def __str__(self) -> str:
         """Return the end of a connection in words."""
         return f"closed with code {self.code}" if self.code is not None else "closed without a close frame"
-
-
-def open_tcp(url: str, timeout_s: float, *, ca: Path | None = None) -> socket.socket:
-    """Connect to the host of a ws:// or wss:// URL, with TLS for wss.
-
-    Args:
-        url: The URL.
-        timeout_s: How long each step may take.
-        ca: PEM file with the certificates to trust; None for those of the system.
-
-    Raises:
-        Unreachable: If that does not succeed within `timeout_s`.
-
-    """
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "wss" else 80)
-    where = f"cannot connect to {parts.hostname}:{port}"
-    try:
-        sock = socket.create_connection((parts.hostname or "", port), timeout=timeout_s)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except OSError as exc:
-        raise Unreachable(f"{where}: {exc}") from exc
-    if parts.scheme != "wss":
-        return sock
-    try:
-        return trusting(ca).wrap_socket(sock, server_hostname=parts.hostname)
-    except OSError as exc:
-        raise Unreachable(f"{where}: {tls_fault(exc)}") from exc
 
 
 class _Client(ClientProtocol):
@@ -112,6 +83,7 @@ class Wire:
         restraint: Restraint | None = None,
     ) -> None:
         self.name = name
+        self.number = transcript.connection()
         self._sock = sock
         self._protocol = protocol
         self._transcript = transcript
@@ -147,11 +119,17 @@ class Wire:
         protocol = _Client(parse_uri(url), max_size=MAX_MESSAGE_BYTES)
         wire = cls(open_tcp(url, timeout_s, ca=ca), protocol, name, transcript, restraint)
         transcript.add(name, "opened", url)
+        status: int | None = 0
         try:
             wire._handshake(headers or {}, time.monotonic() + timeout_s)
-        except BaseException:
-            wire.abort()
+            status = None
+        except HandshakeRefused as exc:
+            status = exc.status
             raise
+        finally:
+            transcript.took(Opened(wire.number, name, url, headers or {}, status))
+            if status is not None:
+                wire.abort()
         return wire
 
     def _handshake(self, headers: dict[str, str], until_s: float) -> None:
@@ -208,6 +186,7 @@ class Wire:
         self._restraint.check_raw(self._raw, data)
         self._restraint.wait()
         self._transcript.add(self.name, "sent", f"<{what}: {data[:60].hex(' ')}>")
+        self._sent("bytes", data)
         self._write(data)
 
     def put(self, data: bytes, after_s: float = 0.0) -> None:
@@ -221,6 +200,7 @@ class Wire:
         self._restraint.check(b"".join(parts), is_text=True)
         self._restraint.wait()
         self._transcript.add(self.name, "sent", f"<{len(parts)} fragments: {b''.join(parts)!r}>")
+        self._sent("fragments", *parts)
         self._protocol.send_text(parts[0], fin=len(parts) == 1)
         for index, part in enumerate(parts[1:], start=2):
             self._protocol.send_continuation(part, fin=index == len(parts))
@@ -230,17 +210,27 @@ class Wire:
         """Send a WebSocket ping."""
         self._restraint.wait()
         self._transcript.add(self.name, "sent", f"<ping {data!r}>")
+        self._sent("ping", data)
         self._protocol.send_ping(data)
         self._flush()
 
+    def _sent(self, kind: Literal["text", "binary", "fragments", "ping", "bytes"], *parts: bytes) -> None:
+        self._transcript.took(Sent(self.number, kind, parts))
+
     def receive(self, until_s: float) -> Frame | None:
         """Return the next message; None when none came until the monotonic time `until_s` or the connection ended."""
+        began_s = time.monotonic()
         while not self._frames and self.closed is None:
             if not self._read(until_s):
                 break
             for event in self._protocol.events_received():
                 self._take(event)
-        return self._frames.popleft() if self._frames else None
+        if not self._frames:
+            self._transcript.waited(time.monotonic() - began_s)
+            return None
+        frame = self._frames.popleft()
+        self._transcript.took(Arrived(self.number, frame.data, frame.is_text))
+        return frame
 
     def announce(self, frame: Frame) -> None:
         """Put a message that is about to be sent into the transcript, once it may be sent.
@@ -252,6 +242,7 @@ class Wire:
         self._restraint.check(frame.data, is_text=frame.is_text)
         self._restraint.wait()
         self._transcript.add(self.name, "sent", frame.data.decode() if frame.is_text else frame.data)
+        self._sent("text" if frame.is_text else "binary", frame.data)
 
     def note_received(self, frame: Frame) -> None:
         """Put a message that was taken into the transcript."""
@@ -278,6 +269,7 @@ class Wire:
         What was not read yet would make the kernel reset the connection, and a proxy might then lose the close frame.
         """
         if self.closed is None and self._protocol.state is State.OPEN:
+            self._transcript.took(LetGo(self.number, "close"))
             self._protocol.send_close(1000)
             self._flush()
         has_ended = self.wait_closed(time.monotonic() + linger_s) is not None
@@ -287,18 +279,23 @@ class Wire:
     def half_close(self) -> None:
         """Let TCP say that no more comes, without a close frame; what the other side sends can still be read."""
         self._transcript.add(self.name, "note", "sends no more, without a close frame")
+        self._transcript.took(LetGo(self.number, "half_close"))
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """Drop the TCP connection by a reset, as when a machine has lost it."""
         self._transcript.add(self.name, "note", "resets the connection")
+        self._transcript.took(LetGo(self.number, "reset"))
+        self.is_dropped = True
         with contextlib.suppress(OSError):
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.abort()
 
     def abort(self) -> None:
         """Drop the TCP connection."""
+        if self.closed is None and not self.is_dropped and self._protocol.state is State.OPEN:
+            self._transcript.took(LetGo(self.number, "drop"))
         self.is_dropped = True
         self._sock.close()
 
@@ -340,6 +337,7 @@ class Wire:
         if received is not None or is_eof:
             self.closed = Closed(int(received.code) if received is not None else None)
             self._transcript.add(self.name, "closed", str(self.closed))
+            self._transcript.took(Ended(self.number, self.closed.code))
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():

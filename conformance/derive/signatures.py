@@ -13,7 +13,6 @@ from conformance.fixtures.lab import Lab
 from conformance.fixtures.stage import Stage
 from conformance.verbs.expectations import refused_between_twins
 from specs.model import Event, Signature, Topic
-from specs.participants import derive_participant
 from specs.schema_nodes import requirement_at
 from specs.signing import decode_signature, malleable_twin
 
@@ -40,9 +39,7 @@ class _Forging:
 
 
 def _foreign(forging: _Forging) -> str:
-    stranger = derive_participant(
-        forging.stage.lab.bench.seed, forging.stage.lab.unique("stranger"), "stranger"
-    )
+    stranger = forging.stage.lab.stranger("stranger")
     return stranger.keys.sign(forging.stage.signed_bytes(forging.event, forging.rule, forging.payload))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from conformance.client.plain_http import UPGRADE, HttpAnswer, ask
+from conformance.client.steps import Asked
 from conformance.client.wire import HandshakeRefused, Unreachable
 from conformance.faults import CannotProvision, CannotTell, Violation
 from conformance.verbs.observations import naming
@@ -92,6 +93,7 @@ def http_answer(
     except Unreachable as exc:
         raise CannotTell(str(exc)) from exc
     lab.transcript.add("http", "received", str(answer or "no answer"))
+    lab.transcript.took(Asked(method, url, headers, None if answer is None else answer.status))
     return answer
 
 

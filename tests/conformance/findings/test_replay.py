@@ -1,0 +1,63 @@
+"""`wireproof replay`: a finding is seen again where it was found, and not where it is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conformance.findings.checking import Checked, command
+
+
+def test_a_finding_is_seen_again_where_it_was_found(checked: Checked) -> None:
+    """Without a URL the endpoint of the file is asked; exit code 1."""
+    done = command("replay", str(checked.file), "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["reproduced"], told["times"]) == (1, 3, 3)
+    assert told["observed"]
+
+
+def test_a_finding_is_not_seen_at_an_honest_server(checked: Checked, honest_url: str) -> None:
+    """Another URL may be named; exit code 0, and what the case comes to now is said."""
+    done = command("replay", str(checked.file), honest_url, "--times", "2")
+    assert done.returncode == 0, done
+    assert "not reproduced: 0 of 2 times" in done.stdout
+    assert "the case passes" in done.stdout
+
+
+def test_nobody_there_could_not_be_tested(checked: Checked) -> None:
+    """An endpoint that cannot be reached is one line and exit code 3."""
+    done = command("replay", str(checked.file), "ws://127.0.0.1:9")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (3, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"case": "payment/no-such-case"}, "no case"),
+        ({"documents": {"name": "Other", "version": "1", "digest": "0"}}, "--spec"),
+        ({"format": 99}, "format 99"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_one_line(
+    checked: Checked, tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    """A newer format, other documents or an unknown case: exit code 2 and what to do."""
+    path = tmp_path / "changed.json"
+    path.write_text(json.dumps({**checked.table(), **change}), encoding="utf-8")
+    done = command("replay", str(path))
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_finding_at_an_own_server_is_replayed_at_one(checked: Checked, tmp_path: Path) -> None:
+    """A finding of a run without a URL is run against a fresh reference server."""
+    table = checked.table()
+    table["endpoint"]["is_own"] = True
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps(table), encoding="utf-8")
+    done = command("replay", str(path), "--times", "1")
+    assert done.returncode == 0, done
