@@ -292,6 +292,10 @@ def _demand_unanswered(peer: Peer, requirement: str, fault: Fault, refs: Sequenc
 
 
 def _count(peer: Peer, ref: str) -> int:
-    """Count the heartbeats of that ref that were answered ok."""
-    found = peer.seen(phx.PHOENIX_TOPIC, phx.PHX_REPLY)
-    return sum(message.ref == ref and message.payload["status"] == "ok" for message in found)
+    """Count the heartbeats of that ref that were answered ok, in text."""
+    found = [message for message in peer.seen(phx.PHOENIX_TOPIC, phx.PHX_REPLY) if message.ref == ref]
+    return sum(message.payload["status"] == "ok" and not _is_binary(message) for message in found)
+
+
+def _is_binary(reply: Message) -> bool:
+    return isinstance(reply.payload["response"], bytes)

@@ -28,7 +28,7 @@ _LAST_TEXT, _RESERVED_BITS, _OPCODE = 0x81, 0x70, 0x0F
 _KNOWN_OPCODES = frozenset({0x0, 0x1, 0x2, 0x8, 0x9, 0xA})
 
 
-def _mends(server: Assembly, mend: Callable[[bytes], bytes], vsn: str = V2.vsn) -> None:
+def mends_text(server: Assembly, mend: Callable[[bytes], bytes], vsn: str = V2.vsn) -> None:
     """Read text frames that are malformed as what `mend` makes of them."""
 
     def decode(honest: Any, self: Any, frame: Frame) -> Any:
@@ -51,10 +51,10 @@ def _mends_value(server: Assembly, mend: Callable[[Any], Any], vsn: str) -> None
         except json_text.MalformedJson:
             return data
 
-    _mends(server, mended, vsn)
+    mends_text(server, mended, vsn)
 
 
-def _ignores(server: Assembly, is_ignored: Callable[[bytes], bool], vsn: str = V2.vsn) -> None:
+def ignores_text(server: Assembly, is_ignored: Callable[[bytes], bool], vsn: str = V2.vsn) -> None:
     """Do nothing about some text frames under one serializer."""
 
     def receive(honest: Any, self: Any, frame: Frame) -> None:
@@ -103,13 +103,13 @@ def _is_malformed(connection: Any, frame: Frame) -> bool:
 @deviation("malformed/invalid-json-closes", shows="NaN in a message is taken for null.")
 def takes_nan(server: Assembly) -> None:
     """Read NaN, as lenient parsers do."""
-    _mends(server, lambda data: data.replace(b"NaN", b"null"))
+    mends_text(server, lambda data: data.replace(b"NaN", b"null"))
 
 
 @deviation("malformed/empty-text-closes", shows="An empty text frame makes no difference.")
 def ignores_empty_text(server: Assembly) -> None:
     """Take an empty text frame for a sign of life."""
-    _ignores(server, lambda data: not data)
+    ignores_text(server, lambda data: not data)
 
 
 @deviation("malformed/trailing-data-closes", shows="Whatever follows a message in its frame is ignored.")
@@ -124,13 +124,13 @@ def ignores_trailing_data(server: Assembly) -> None:
             return data
         return text[:end].encode()
 
-    _mends(server, first_value)
+    mends_text(server, first_value)
 
 
 @deviation("malformed/number-overflow-closes", shows="A number beyond a double is taken for the largest one.")
 def clamps_numbers(server: Assembly) -> None:
     """Read a number that is too large as the largest there is."""
-    _mends(server, lambda data: _BEYOND_A_DOUBLE.sub(b"1.7976931348623157e308", data))
+    mends_text(server, lambda data: _BEYOND_A_DOUBLE.sub(b"1.7976931348623157e308", data))
 
 
 @deviation(
@@ -138,7 +138,7 @@ def clamps_numbers(server: Assembly) -> None:
 )
 def replaces_lone_surrogates(server: Assembly) -> None:
     """Read half a surrogate pair as U+FFFD."""
-    _mends(server, lambda data: _LONE_HALF.sub(rb"\\ufffd", data))
+    mends_text(server, lambda data: _LONE_HALF.sub(rb"\\ufffd", data))
 
 
 # JSON that is no message
@@ -157,7 +157,7 @@ def takes_array_without_payload(server: Assembly) -> None:
 @deviation("malformed/non-array-closes", shows="A JSON scalar makes no difference under serializer 2.0.0.")
 def ignores_scalars(server: Assembly) -> None:
     """Ignore a value that can be no message."""
-    _ignores(server, _is_scalar)
+    ignores_text(server, _is_scalar)
 
 
 @deviation(
@@ -173,7 +173,7 @@ def takes_object_without_payload(server: Assembly) -> None:
 )
 def ignores_scalars_under_v1(server: Assembly) -> None:
     """Ignore a value that can be no message."""
-    _ignores(server, _is_scalar, V1.vsn)
+    ignores_text(server, _is_scalar, V1.vsn)
 
 
 @deviation(

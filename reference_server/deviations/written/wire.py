@@ -23,6 +23,7 @@ _FIRST_BYTES = frozenset({0x00, 0x01, 0x02, 0x80, 0x81, 0x82, 0x88, 0x89, 0x8A})
 """With which a frame may begin."""
 _HEADER_BYTES = 6
 _SHORT = 126
+_LONG_BYTES = 1_000_000
 _LEAST_CODE, _MOST_CODE = 1000, 4999
 
 
@@ -126,15 +127,30 @@ def refuses_heartbeats_without_object(server: Assembly) -> None:
     around_codec(server, "decode_client", decode_client, V2.vsn)
 
 
-@deviation("malformed/wrong-element-contained", shows="A push whose topic is an array is answered twice.")
+@deviation("malformed/wrong-element-contained", shows="A message whose topic is an array is answered twice.")
 def answers_array_as_topic_twice(server: Assembly) -> None:
     """Answer for each of two routes that an array may mean."""
 
-    def unmatched(honest: Any, self: Any, message: Message) -> None:
+    def reply(honest: Any, self: Any, message: Message, *rest: Any) -> None:
         for _ in range(1 + isinstance(message.topic, list)):
-            honest(self, message)
+            honest(self, message, *rest)
 
-    server.connection = around(server.connection, "_unmatched", unmatched)
+    server.connection = around(server.connection, "_reply", reply)
+
+
+@deviation(
+    "malformed/other-connections-unaffected",
+    shows="A message of more than a megabyte closes the other connections of its agent.",
+)
+def makes_room_for_long_messages(server: Assembly) -> None:
+    """Give all that one agent may take up to its longest message."""
+
+    def receive(honest: Any, self: Any, frame: Frame) -> None:
+        honest(self, frame)
+        if len(frame.data) > _LONG_BYTES and self.identity.socket_id is not None:
+            self._broker.disconnect(self.identity.socket_id)
+
+    server.connection = around(server.connection, "receive", receive)
 
 
 # How connections end
@@ -184,3 +200,24 @@ def tells_nobody_while_one_does_not_read(server: Assembly) -> None:
             honest(self, told)
 
     server.broker = around(server.broker, "broadcast", broadcast)
+
+
+@deviation(
+    "leaving/half-open-contained",
+    shows="When a connection is lost without a close frame, all others of its agent are closed.",
+)
+def gives_agent_up_with_a_lost_connection(server: Assembly) -> None:
+    """Take an agent for gone as soon as one of its connections is."""
+
+    def ended(honest: Any, self: Any, code: int | None) -> None:
+        if self._connection is not None:
+            self._connection.is_lost = code is None
+        honest(self, code)
+
+    def closed(honest: Any, self: Any) -> None:
+        honest(self)
+        if getattr(self, "is_lost", False) and self.identity.socket_id is not None:
+            self._broker.disconnect(self.identity.socket_id)
+
+    server.transport = around(server.transport, "_ended", ended)
+    server.connection = around(server.connection, "closed", closed)
