@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from reference_server.admission import Admission
 from reference_server.commits import Commits
@@ -31,6 +31,7 @@ from specs.message import (
     PHX_LEAVE,
     Frame,
     Message,
+    frame_of,
     reply,
 )
 from specs.serializer import V1, V2, MalformedFrame
@@ -53,6 +54,8 @@ class _Membership:
     """As sent by the client."""
     channel_ref: Any
     """As the channel uses it in pushes and replies (J-12)."""
+    around_ref: tuple[bytes, bytes] | None = None
+    """What stands around the ref in the text of an empty reply, once there was one."""
 
 
 class Connection:
@@ -87,6 +90,8 @@ class Connection:
         self._counts = backend.counts
         self._close = close
         self._memberships: dict[str, _Membership] = {}
+        # Whoever replaces a way to reply sees every reply.
+        self._has_ready_replies = type(self) is Connection and type(serializer) is V2
         self._broker.attach(self, identity.socket_id)
 
     @property
@@ -218,18 +223,29 @@ class Connection:
     def _push(self, message: Message, membership: _Membership) -> None:
         try:
             outcome = self._application.handle(membership.channel, message.event, message.payload)
-            self._broadcast(outcome.broadcasts)
+            if outcome.broadcasts:
+                self._broadcast(outcome.broadcasts)
             self._reply_of_channel(message, membership, outcome)
             family = membership.channel.family
             self._counts.push(family.name, message.event, outcome.status, family.events)
-            self._broadcast(outcome.late_broadcasts)
-            self._push_all(membership, outcome)
+            if outcome.late_broadcasts or outcome.pushes:
+                self._broadcast(outcome.late_broadcasts)
+                self._push_all(membership, outcome)
         except Exception as exc:  # noqa: BLE001 - whatever the channel raises ends the channel alone (L-7)
             self._crash(membership, exc)
         else:
-            self._disconnect_all(outcome)
+            if outcome.disconnect:
+                self._disconnect_all(outcome)
 
     def _reply_of_channel(self, message: Message, membership: _Membership, outcome: Outcome) -> None:
+        ref, is_empty = message.ref, outcome.response == {} and outcome.status == "ok"
+        if is_empty and self._has_ready_replies and isinstance(ref, str):
+            around = membership.around_ref
+            if around is None:
+                first = reply(membership.channel_ref, ref, message.topic, "ok", {})
+                around = membership.around_ref = cast("V2", self.serializer).around_ref(first)
+            self.send(frame_of((around[0] + json_text.encode_string(ref) + around[1], True)))
+            return
         if isinstance(outcome.response, bytes) and not self._version.stringifies_refs:
             refs_are_strings = isinstance(message.ref, str) and isinstance(membership.channel_ref, str)
             if not refs_are_strings:
@@ -281,7 +297,7 @@ class Connection:
             self._write(Message(membership.channel_ref, None, topic, push.event, push.payload))
 
     def _disconnect_all(self, outcome: Outcome) -> None:
-        for socket_id in sorted(outcome.disconnect) if outcome.disconnect else ():
+        for socket_id in sorted(outcome.disconnect):
             self._broker.disconnect(socket_id)
 
     def _reply(self, message: Message, join_ref: Any, status: str, response: Any) -> None:

@@ -177,6 +177,11 @@ def encode(value: Any, *, nulls: int = 0) -> bytes:
     return text
 
 
+def encode_string(value: str) -> bytes:
+    """Encode a string that came out of JSON text, so that it has one; in less time than `encode`."""
+    return _ENCODER.encode(value)
+
+
 def _has_non_finite(value: Any) -> bool:
     if isinstance(value, float):
         return not math.isfinite(value)
