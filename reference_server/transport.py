@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from websockets.protocol import State
@@ -154,7 +155,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._unsent_bytes += len(data)
         if self._unsent_bytes > _HIGH_WATER_BYTES:
             self._flush()
-        else:
+        elif not (self._is_reading or self._is_flush_due):
             self._schedule_flush()
 
     def close(self, code: int) -> None:
@@ -217,7 +218,7 @@ class WebSocketTransport(asyncio.Protocol):
         except Exception as exc:  # noqa: BLE001 - a crash of the connection process ends this socket alone
             self._log(logging.ERROR, "connection_crashed", exception=describe_exception(exc))
             self.close(CRASH_CLOSE_CODE)
-        if self._turns.is_over():
+        if monotonic() > self._turns.ends_s:
             self._turns.wait()
             self._stop_reading()
 
