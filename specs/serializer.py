@@ -152,8 +152,8 @@ class V2:
             return Frame(_server_binary(message), is_text=False)
         if message.event == PHX_REPLY and _has_binary_response(message):
             return Frame(_server_binary_reply(message), is_text=False)
-        nulls = (join_ref is None) + (ref is None)
-        return _text_frame((join_ref, ref, message.topic, message.event, payload), nulls)
+        fields = (join_ref, ref, message.topic, message.event, payload)
+        return _text_frame(fields, (join_ref is None) + (ref is None))
 
     def around_ref(self, message: Message) -> tuple[bytes, bytes]:
         """Return what stands before and behind the ref in the text frame of a message for a client.
