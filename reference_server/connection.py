@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, cast
 from reference_server.admission import Admission
 from reference_server.commits import Commits
 from reference_server.counts import Counts
+from reference_server.inbound import decode
 from reference_server.limits import Limits
 from reference_server.outcome import Application, Broadcast, Channel, Identity, Outcome
+from reference_server.plain_events import PlainEvents
 from reference_server.redaction import describe_exception
 from reference_server.structured_log import log_event
 from reference_server.traffic import Queues
 from reference_server.versions import CRASH_CLOSE_CODE, PhoenixVersion
-from specs import json_limits, json_text
+from specs.json_text import decode_plain_fields, encode_string
 from specs.message import (
     HEARTBEAT,
     PHOENIX_TOPIC,
@@ -90,8 +92,9 @@ class Connection:
         self._counts = backend.counts
         self._close = close
         self._memberships: dict[str, _Membership] = {}
-        # Whoever replaces a way to reply sees every reply.
-        self._has_ready_replies = type(self) is Connection and type(serializer) is V2
+        # Whoever replaces a way in or out sees every message: then there are no shorter ones.
+        honest = type(self) is Connection, type(serializer) is V2, type(self._version) is PhoenixVersion
+        self._plain_events = backend.plain_events if all(honest) else None
         self._broker.attach(self, identity.socket_id)
 
     @property
@@ -106,8 +109,13 @@ class Connection:
             `phoenix-wire.md` sections 4 to 9.
 
         """
+        is_harmless, plain = len(frame.data) <= self._harmless_bytes, None
+        if is_harmless and frame.is_text and self._plain_events is not None:
+            plain = decode_plain_fields(frame.data)
+            if plain is not None and self._is_plain_push(self._plain_events, *plain):
+                return
         try:
-            message = self._decoded(frame)
+            message = Message(*plain) if plain is not None else self._decoded(frame, is_harmless=is_harmless)
         except MalformedFrame as fault:
             self._log(logging.INFO, "malformed_frame", fault=str(fault))
             self._close(CRASH_CLOSE_CODE)
@@ -119,18 +127,10 @@ class Connection:
         else:
             self._on_topic(message)
 
-    def _decoded(self, frame: Frame) -> Message:
-        if len(frame.data) <= self._harmless_bytes:
+    def _decoded(self, frame: Frame, *, is_harmless: bool) -> Message:
+        if is_harmless:
             return self.serializer.decode_client(frame)
-        is_json = frame.is_text or isinstance(self.serializer, V1)
-        limits = self._limits
-        excess = json_limits.excess(frame.data, limits.json_depth, limits.number_digits) if is_json else None
-        if excess is not None:
-            raise MalformedFrame(excess)
-        message = self.serializer.decode_client(frame)
-        if len(frame.data) > limits.field_bytes:
-            _refuse_long_fields(message, limits.field_bytes)
-        return message
+        return decode(frame, self.serializer, self._limits)
 
     def disconnect(self) -> None:
         """Close the connection by the server's will, with the version's close code (T-4)."""
@@ -149,6 +149,26 @@ class Connection:
     def _log(self, level: int, event: str, **fields: str) -> None:
         identity = self.identity
         log_event(_log, level, event, socket=identity.socket.name, agent=identity.agent_id, **fields)
+
+    def _is_plain_push(
+        self, events: PlainEvents, join_ref: str | None, ref: str | None, topic: str, event: str, payload: Any
+    ) -> bool:
+        """Carry out the push of a plain event, as `_push` does with any; tell whether it was one."""
+        membership = self._memberships.get(topic)
+        if membership is None or ref is None or join_ref is None or join_ref != membership.join_ref:
+            return False
+        channel = membership.channel
+        try:
+            told = events.told(channel, event, payload)
+            if told is None:
+                return False
+            if told:
+                self._broadcast(told)
+            self._reply_emptily(membership, ref)
+            self._counts.push(channel.family.name, event, "ok", channel.family.events)
+        except Exception as exc:  # noqa: BLE001 - as in `_push`
+            self._crash(membership, exc)
+        return True
 
     def _on_topic(self, message: Message) -> None:
         membership = self._memberships.get(message.topic) if isinstance(message.topic, str) else None
@@ -238,19 +258,22 @@ class Connection:
                 self._disconnect_all(outcome)
 
     def _reply_of_channel(self, message: Message, membership: _Membership, outcome: Outcome) -> None:
-        ref, is_empty = message.ref, outcome.response == {} and outcome.status == "ok"
-        if is_empty and self._has_ready_replies and isinstance(ref, str):
-            around = membership.around_ref
-            if around is None:
-                first = reply(membership.channel_ref, ref, message.topic, "ok", {})
-                around = membership.around_ref = cast("V2", self.serializer).around_ref(first)
-            self.send(frame_of((around[0] + json_text.encode_string(ref) + around[1], True)))
+        is_empty = outcome.response == {} and outcome.status == "ok"
+        if is_empty and self._plain_events is not None and isinstance(message.ref, str):
+            self._reply_emptily(membership, message.ref)
             return
         if isinstance(outcome.response, bytes) and not self._version.stringifies_refs:
             refs_are_strings = isinstance(message.ref, str) and isinstance(membership.channel_ref, str)
             if not refs_are_strings:
                 raise TypeError("this Phoenix has no binary reply to a ref that is no string")
         self._reply(message, membership.channel_ref, outcome.status, outcome.response)
+
+    def _reply_emptily(self, membership: _Membership, ref: str) -> None:
+        around = membership.around_ref
+        if around is None:
+            first = reply(membership.channel_ref, ref, membership.channel.topic, "ok", {})
+            around = membership.around_ref = cast("V2", self.serializer).around_ref(first)
+        self.send(frame_of((around[0] + encode_string(ref) + around[1], True)))
 
     def _leave(self, message: Message, membership: _Membership | None) -> None:
         if membership is None:
@@ -307,13 +330,6 @@ class Connection:
         self.send(self.serializer.encode_server(message))
 
 
-def _refuse_long_fields(message: Message, most_bytes: int) -> None:
-    # A join's refs and topic are kept for as long as its channel lives.
-    for name in ("join_ref", "ref", "topic", "event"):
-        if len(json_text.encode(getattr(message, name))) > most_bytes:
-            raise MalformedFrame(f"{name} of more than {most_bytes} bytes")
-
-
 @dataclass(frozen=True, slots=True)
 class Backend:
     """What all connections of a server share."""
@@ -329,3 +345,5 @@ class Backend:
     admission: Admission = field(default_factory=Admission)
     queues: Queues = field(default_factory=Queues)
     counts: Counts = field(default_factory=Counts)
+    plain_events: PlainEvents | None = None
+    """Those of `application` that a connection may settle without it."""

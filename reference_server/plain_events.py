@@ -7,20 +7,21 @@ any rule is against goes the way of all other events, which says why.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from reference_server.outcome import Broadcast, Channel, Outcome
+from reference_server.outcome import Broadcast, Channel
+from specs.message import HEARTBEAT, PHX_JOIN, PHX_LEAVE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container, Mapping
 
-    from reference_server.enforcement import Enforcement
-    from reference_server.registry import Effects
-    from reference_server.store import Store
-    from specs.model import Api, Event
+    from reference_server.records import Resource
+    from specs.model import Api, Event, Topic
 
 
-class _Rules(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rules:
     """What is asked of one event, and what becomes of it."""
 
     fits: Callable[[Any], bool]
@@ -32,51 +33,67 @@ class _Rules(NamedTuple):
     broadcasts: tuple[str, ...]
 
 
-class PlainEvents:
-    """The plain events of an API.
+def rules_of(
+    api: Api, effects: Container[tuple[str, str]], fits: Callable[[Topic, Event], Callable[[Any], bool]]
+) -> dict[tuple[str, str], Rules]:
+    """Put the rules of all plain events together.
 
     Args:
         api: The protocol.
-        effects: What events do; one that does anything is not plain.
-        enforcement: The honest one, which has compiled the payloads.
-        store: Where the resources are.
+        effects: The events, by topic family and name, that do what the documents do not say.
+        fits: Returns what tells whether an object out of JSON text fits the schema of an event's payload.
+
+    """
+    return {
+        (family.name, event.event): _rules_of(event, fits(family, event))
+        for family in api.topics.values()
+        for event in family.inbound()
+        if (family.name, event.event) not in effects and _leaves_no_trace(event)
+    }
+
+
+class PlainEvents:
+    """Carries out plain events.
+
+    Args:
+        rules: By topic family and event; none where an event must not be settled here.
+        resource_of: Returns the resource that a topic is about.
 
     """
 
-    __slots__ = ("_rules", "_store")
+    __slots__ = ("_resource_of", "_rules")
 
-    def __init__(self, api: Api, effects: Effects, enforcement: Enforcement, store: Store) -> None:
-        self._store = store
-        self._rules = {
-            (family.name, event.event): _rules_of(event, enforcement.fits(family, event))
-            for family in api.topics.values()
-            for event in family.inbound()
-            if _leaves_no_trace(event) and (family.name, event.event) not in effects.events
-        }
+    def __init__(
+        self, rules: Mapping[tuple[str, str], Rules], resource_of: Callable[[str], Resource | None]
+    ) -> None:
+        self._rules = rules
+        self._resource_of = resource_of
 
-    def outcome(self, channel: Channel, event: Any, payload: Any) -> Outcome | None:
-        """Return what follows from an event that is plain and accepted; None for any other."""
+    def told(self, channel: Channel, event: Any, payload: Any) -> tuple[Broadcast, ...] | None:
+        """Return what others are told of an event that is plain and accepted; None for any other."""
         try:
             rules = self._rules.get((channel.family.name, event))
         except TypeError:  # an event that is no name at all
             return None
-        if rules is None or not isinstance(payload, dict) or not rules.fits(payload):
+        if rules is None or type(payload) is not dict:
             return None
-        resource = self._store.resource_by_topic(channel.topic)
+        topic, resource = channel.topic, self._resource_of(channel.topic)
         if resource is None or resource.state not in rules.states or channel.role not in rules.roles:
             return None
-        if not rules.broadcasts and not rules.added:
-            others = Broadcast(channel.topic, event, payload, channel)
-            return Outcome("ok", {}, (others,) if rules.is_relayed else ())
-        return Outcome("ok", {}, _told(rules, channel, event, payload))
+        if not rules.fits(payload):
+            return None
+        if rules.broadcasts or rules.added:
+            return _told(rules, channel, event, payload)
+        return (Broadcast(topic, event, payload, channel),) if rules.is_relayed else ()
 
 
 def _leaves_no_trace(event: Event) -> bool:
-    return event.nonce is None and not event.signatures and event.next_state is None
+    is_phoenix = event.event in {PHX_JOIN, PHX_LEAVE, HEARTBEAT}
+    return not (is_phoenix or event.nonce or event.signatures or event.next_state)
 
 
-def _rules_of(event: Event, fits: Callable[[Any], bool]) -> _Rules:
-    return _Rules(
+def _rules_of(event: Event, fits: Callable[[Any], bool]) -> Rules:
+    return Rules(
         fits,
         frozenset(event.roles),
         frozenset(event.states),
@@ -86,7 +103,7 @@ def _rules_of(event: Event, fits: Callable[[Any], bool]) -> _Rules:
     )
 
 
-def _told(rules: _Rules, channel: Channel, event: str, payload: dict[str, Any]) -> tuple[Broadcast, ...]:
+def _told(rules: Rules, channel: Channel, event: str, payload: dict[str, Any]) -> tuple[Broadcast, ...]:
     told = [Broadcast(channel.topic, name, payload) for name in rules.broadcasts]
     if rules.is_relayed:
         relayed = {**payload, **dict.fromkeys(rules.added, channel.identity.agent_id)}
