@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from reference_server.admission import Admission
 from reference_server.commits import Commits
 from reference_server.counts import Counts
+from reference_server.flushing import Flushes
 from reference_server.inbound import decode
 from reference_server.limits import Limits
 from reference_server.outcome import Application, Broadcast, Channel, Identity, Outcome
@@ -110,12 +111,12 @@ class Connection:
 
         """
         is_harmless, plain = len(frame.data) <= self._harmless_bytes, None
-        if is_harmless and frame.is_text and self._plain_events is not None:
+        if is_harmless and self._plain_events is not None and frame.is_text:
             plain = decode_plain_fields(frame.data)
             if plain is not None and self._is_plain_push(self._plain_events, *plain):
                 return
         try:
-            message = Message(*plain) if plain is not None else self._decoded(frame, is_harmless=is_harmless)
+            message = decode(frame, self.serializer, self._limits) if plain is None else Message(*plain)
         except MalformedFrame as fault:
             self._log(logging.INFO, "malformed_frame", fault=str(fault))
             self._close(CRASH_CLOSE_CODE)
@@ -126,11 +127,6 @@ class Connection:
             self._join(message)
         else:
             self._on_topic(message)
-
-    def _decoded(self, frame: Frame, *, is_harmless: bool) -> Message:
-        if is_harmless:
-            return self.serializer.decode_client(frame)
-        return decode(frame, self.serializer, self._limits)
 
     def disconnect(self) -> None:
         """Close the connection by the server's will, with the version's close code (T-4)."""
@@ -345,5 +341,6 @@ class Backend:
     admission: Admission = field(default_factory=Admission)
     queues: Queues = field(default_factory=Queues)
     counts: Counts = field(default_factory=Counts)
+    flushes: Flushes = field(default_factory=Flushes)
     plain_events: PlainEvents | None = None
     """Those of `application` that a connection may settle without it."""

@@ -19,6 +19,8 @@ def decode(frame: Frame, serializer: V1 | V2, limits: Limits) -> Message:
         MalformedFrame: If it holds none, or goes beyond a limit.
 
     """
+    if len(frame.data) <= limits.harmless_bytes:
+        return serializer.decode_client(frame)
     is_json = frame.is_text or isinstance(serializer, V1)
     excess = json_limits.excess(frame.data, limits.json_depth, limits.number_digits) if is_json else None
     if excess is not None:
