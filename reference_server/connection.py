@@ -24,7 +24,7 @@ from reference_server.redaction import describe_exception
 from reference_server.structured_log import log_event
 from reference_server.traffic import Queues
 from reference_server.versions import CRASH_CLOSE_CODE, PhoenixVersion
-from specs.json_text import decode_plain_fields, encode_string
+from specs.json_text import PlainFields, decode_plain_fields, encode_string
 from specs.message import (
     HEARTBEAT,
     PHOENIX_TOPIC,
@@ -113,7 +113,7 @@ class Connection:
         is_harmless, plain = len(frame.data) <= self._harmless_bytes, None
         if is_harmless and self._plain_events is not None and frame.is_text:
             plain = decode_plain_fields(frame.data)
-            if plain is not None and self._is_plain_push(self._plain_events, *plain):
+            if plain is not None and self._is_plain_push(self._plain_events, plain):
                 return
         try:
             message = decode(frame, self.serializer, self._limits) if plain is None else Message(*plain)
@@ -146,10 +146,9 @@ class Connection:
         identity = self.identity
         log_event(_log, level, event, socket=identity.socket.name, agent=identity.agent_id, **fields)
 
-    def _is_plain_push(
-        self, events: PlainEvents, join_ref: str | None, ref: str | None, topic: str, event: str, payload: Any
-    ) -> bool:
+    def _is_plain_push(self, events: PlainEvents, plain: PlainFields) -> bool:
         """Carry out the push of a plain event, as `_push` does with any; tell whether it was one."""
+        join_ref, ref, topic, event, payload = plain
         membership = self._memberships.get(topic)
         if membership is None or ref is None or join_ref is None or join_ref != membership.join_ref:
             return False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -26,6 +26,9 @@ class _Fields(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=Fa
     event: str
     payload: Any
 
+
+#: Join ref, ref, topic, event and payload.
+PlainFields: TypeAlias = tuple[str | None, str | None, str, str, Any]
 
 _decode_fields = msgspec.json.Decoder(_Fields).decode
 
@@ -107,7 +110,7 @@ def repeats_a_member(value: Any) -> bool:
     return False
 
 
-def decode_plain_fields(text: bytes) -> tuple[str | None, str | None, str, str, Any] | None:
+def decode_plain_fields(text: bytes) -> PlainFields | None:
     """Decode an array of two refs, topic, event and payload, if it is a plain one.
 
     A plain one has five elements, strings or null as refs, strings as topic and event, and no object that names a member
