@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from tests.deviations.forking import trials
+from tests.deviations.trial import Fate, Suite, Trial
+
 from conformance.case import Case, Phase
 from conformance.catalogue import all_cases
 from reference_server.deviations.catalogue import catalogue
 from specs.loader import load
-from tests.deviations.forking import trials
-from tests.deviations.trial import Fate, Suite, Trial
 
 CATCHES = {
     "payment/race/same-nonce": "takes-nonce-twice-at-once",
