@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test crash check selfcheck fuzz format clients benchmark clean
+.PHONY: demo test crash check selfcheck distant fuzz format clients benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
@@ -29,6 +29,11 @@ check: $(VENV)/.installed-dev test crash
 # The suite against every deviation of the catalogue: some minutes, so that it runs by night.
 selfcheck: $(VENV)/.installed
 	$(BIN)/wireproof selfcheck -j 3
+
+# A whole check with 20 ms of latency each way, under both serializers: some minutes, too.
+distant: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.delaying_proxy.check
+	$(BIN)/python -m tests.delaying_proxy.check --vsn 1.0.0
 
 # More than a million hostile inputs: some minutes, so that it runs by night, too.
 fuzz: $(VENV)/.installed-fuzz
