@@ -112,7 +112,9 @@ def check(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Cases at a time, each in a process; one for each core if absent."
+            min=1,
+            metavar="N",
+            help="Cases at a time, each in a process; if absent one for each core, where agents are listed one.",
         ),
     ] = None,
     budget: Annotated[
@@ -168,7 +170,7 @@ def check(
                 include or [],
                 exclude or [],
                 folder.path.name,
-                workers=workers or usual_count(),
+                workers=workers or (1 if described.is_pooled else usual_count()),
                 budget=None if limit_s is None else Budget(limit_s, time.monotonic()),
                 shard=part,
                 rate=rate,

@@ -11,7 +11,13 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import Field, ValidationError, field_validator
 
 from conformance.faults import ConfigurationFaulty
-from conformance.provisioner_settings import KINDS, ControlSettings, ProvisionerSettings, Section
+from conformance.provisioner_settings import (
+    KINDS,
+    ControlSettings,
+    ProvisionerSettings,
+    Section,
+    StaticSettings,
+)
 from conformance.trust import trusting
 from specs.model import Api
 
@@ -77,6 +83,11 @@ class Endpoint(Section):
         """Return the URL of the control socket without its query."""
         path = self.profile.paths.get("control", api.sockets["control"].paths[0])
         return base_of(self.operator_url or self.url, api) + path
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether agents are listed, so that several workers have to divide them among themselves."""
+        return isinstance(self.provisioner, StaticSettings) and bool(self.provisioner.agents)
 
     @property
     def operator_url(self) -> str | None:

@@ -40,6 +40,7 @@ class StaticProvisioner(Provisioner):
         )
         agents, resources = shared(settings.agents, settings.resources, share)
         self._resources = resources
+        self._listed = {resource.family for resource in settings.resources}
         self._is_share = share.count > 1
         self._rested = list(agents)
         self._in_use: dict[str, PooledAgent] = {}
@@ -142,11 +143,11 @@ class StaticProvisioner(Provisioner):
         )
 
     def _no_resource(self, family: str, roles: Mapping[str, str | None], params: Mapping[str, Any]) -> str:
-        listed = [resource for resource in self._resources if resource.family == family]
-        if not listed:
-            return f"the provisioner lists no {family} resource{_of_share(is_share=self._is_share)}"
-        if all(resource.topic in self._used_topics.names for resource in listed):
-            return f"the {family} resources that the provisioner lists are used up"
+        if family not in self._listed:
+            return f"the provisioner lists no {family} resource"
+        own = [resource for resource in self._resources if resource.family == family]
+        if own and all(resource.topic in self._used_topics.names for resource in own):
+            return f"the {family} resources that the provisioner lists are used up{_of_share(is_share=self._is_share)}"
         made = ", ".join(f"{name} {value!r}" for name, value in sorted(params.items()))
         given = ", ".join(sorted(role for role, agent_id in roles.items() if agent_id is not None))
         text = f"the provisioner has no {family} resource left"

@@ -210,7 +210,7 @@ def conversation(
         if not found.is_taken(found.say()):
             raise CannotTell(f"the control is not taken: a valid {event.event} on {found.topic}")
         return found
-    if reasons and not lab.bench.plain:
+    if reasons and not any(wants(plain.family) for plain in lab.bench.plain.values()):
         raise CannotProvision(reasons[0])
     raise CannotProvision("no topic of the endpoint has an event that can be pushed again and again")
 

@@ -54,6 +54,13 @@ def test_a_description_can_be_sent_to_another_process(read: Any) -> None:
     assert pickle.loads(pickle.dumps(endpoint)) == endpoint  # noqa: S301 - our own
 
 
+def test_listed_agents_are_for_one_worker_unless_somebody_says_otherwise(read: Any) -> None:
+    """Where agents are listed workers have to divide them; where everybody may connect, or agents are made, they do not."""
+    assert read('kind = "static"\n' + AGENT).is_pooled
+    assert not read('kind = "static"\n' + PLAIN).is_pooled
+    assert not read('kind = "command"\nargv = ["x"]').is_pooled
+
+
 @pytest.mark.parametrize("text", [SEED.hex(), SEED.hex().upper(), base64.b64encode(SEED).decode()])
 def test_a_seed_is_base64_or_hexadecimal(text: str) -> None:
     """Both forms give the same 32 bytes."""
