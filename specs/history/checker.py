@@ -158,8 +158,12 @@ class Checker:
             subject.answered(call, self._at, fact)
 
     def _received(self, fact: Received) -> None:
-        connection = self._connection(fact)
-        subject = self._subjects.get(fact.topic) or self._subject(fact.topic)
+        # Most facts are of this kind: `_connection` without the call.
+        connection = self._connections.get(fact[0])
+        if connection is None or fact[1] <= connection.number:
+            connection = self._connection(fact)
+        connection.number = fact[1]
+        subject = self._subjects.get(fact[2]) or self._subject(fact[2])
         if subject is not None:
             subject.received(connection, fact, self._at)
 

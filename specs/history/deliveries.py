@@ -46,7 +46,7 @@ class Kind:
         """Return what identifies a relay, the same for the push and its relay."""
         if not isinstance(payload, Mapping):
             return (self.event, None)
-        key = (self.event, *[payload.get(name) for name in self.members])
+        key = (self.event, *map(payload.get, self.members))
         try:
             hash(key)
         except TypeError:
@@ -154,7 +154,7 @@ class Deliveries:
             return None
         item.latest = fact
         got = item.got[fact.connection] = item.got.get(fact.connection, 0) + 1
-        live = item.live
+        live = len(item.calls) - item.refused
         if not self._is_whole:
             return None
         if live == 0:
@@ -174,9 +174,11 @@ class Deliveries:
                 fact,
                 about=key,
             )
-        elif member is not None and len(item.calls) == 1 and not kind.is_broadcast:
+        if len(item.calls) > 1:
+            return _only_live(item)
+        if got == 1 and member is not None and not kind.is_broadcast:
             self._follow_order(item.calls[0], member, fact)
-        return _only_live(item)
+        return item.calls[0]
 
     def settle(self, members: Iterable[Member], fact: Fact) -> None:
         """Say what is missing, now that nothing of answered calls is on its way, and forget what is done."""
@@ -236,8 +238,6 @@ class Deliveries:
 
 
 def _only_live(item: Item) -> Call | None:
-    if len(item.calls) == 1:
-        return item.calls[0]
     live = [call for call in item.calls if not call.is_refused] if item.live == 1 else []
     return live[0] if live else None
 

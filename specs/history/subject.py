@@ -35,6 +35,7 @@ class Outline:
         self.family = family
         self.subject = subject
         self.states = States(family)
+        self.causes = self.states.causes
         self.routes: dict[str, Route] = {}
         self.told: dict[str, Kind] = {}
         """What may arrive, by event."""
@@ -104,6 +105,8 @@ class Subject:
         self.members: dict[str, Member] = {}
         """Those that are or may be on the topic, by connection."""
         self.roles: Mapping[str, str] = {}
+        self.insiders: frozenset[str] = frozenset()
+        """The agents that have a role; nobody where that is not known."""
         self.looks = 0
         """How many joins are open."""
 
@@ -154,6 +157,7 @@ class Subject:
     def made(self, fact: Made) -> None:
         """Take a new resource."""
         self.roles = fact.roles
+        self.insiders = frozenset(fact.roles.values())
         self.lifecycle.is_fresh = True
         self.deliveries.begin()
         self.on_made(fact)
@@ -206,7 +210,7 @@ class Subject:
         if member is None:
             expected = "nothing on a topic that was never joined"
             self.findings.accuse("broadcast/joined-only", self.topic, expected, fact.event, fact)
-        if self.roles and connection.agent not in self.roles.values():
+        if self.insiders and connection.agent not in self.insiders:
             rule = f"{self.family.name}/no-relay-to-outsider"
             self.findings.accuse(rule, self.topic, "nothing reaches an outsider", fact.event, fact)
         kind = self.outline.told.get(fact.event)
@@ -224,16 +228,20 @@ class Subject:
         else:
             key = (kind.event, *self.told_key(fact.payload))
             cause = self.deliveries.arrived(kind, key, member, fact, self.doubled)
-        if cause is not None and member is not None and (member.closed_at or cause.at) < cause.at:
-            expected = f"nothing of what is sent after {member.connection} has left"
-            self.findings.accuse(
-                "broadcast/joined-only", self.topic, expected, fact.event, cause.fact, fact, about=cause.at
-            )
-        if cause is not None and cause.event is not None and not cause.is_refused:
-            self.accept(cause, cause.event, at, fact)
-        state = self.outline.states.causes.get(fact.event)
-        if state is not None:
+        if cause is not None:
+            if member is not None and member.closed_at is not None and member.closed_at < cause.at:
+                self._accuse_late(member, cause, fact)
+            if cause.accepted_at is None and cause.event is not None and not cause.is_refused:
+                self.accept(cause, cause.event, at, fact)
+        if kind.is_broadcast and (state := self.outline.causes.get(fact.event)) is not None:
             self.lifecycle.learned(state, at, fact)
+
+    def _accuse_late(self, member: Member, cause: Call, fact: Received) -> None:
+        rule, expected = (
+            "broadcast/joined-only",
+            f"nothing of what is sent after {member.connection} has left",
+        )
+        self.findings.accuse(rule, self.topic, expected, fact.event, cause.fact, fact, about=cause.at)
 
     def join_asked(self, connection: Connection, call: Call) -> None:
         """Take a join: from now on an earlier one may be over."""
