@@ -9,24 +9,27 @@ from fnmatch import fnmatchcase
 from conformance.case import PHOENIX, Case
 from conformance.derive import derived_cases
 from conformance.faults import ConfigurationFaulty
+from conformance.machines.offered import machine_cases
 from conformance.ordering import arranged, kill_order, shard
 from conformance.written import written_cases
 from specs.model import Api
 
 
 def all_cases(api: Api) -> list[Case]:
-    """Return every case: the Phoenix layer first, then topic by topic; written before derived.
+    """Return every case: the Phoenix layer first, then topic by topic; written before derived, machines last.
 
-    Cases written by hand about a topic or a requirement that the documents do not have are left out.
+    Cases about a topic or a requirement that the documents do not have are left out.
     """
-    written = [
-        case
-        for case in written_cases()
-        if case.topic in {PHOENIX, *api.topics}
-        and all(name in api.requirements for name in case.requirements)
-    ]
+    written, machines = (
+        [case for case in cases if _is_about(case, api)] for cases in (written_cases(), machine_cases())
+    )
     order = {PHOENIX: -1, **{name: index for index, name in enumerate(api.topics)}}
-    return sorted([*written, *derived_cases(api)], key=lambda case: order[case.topic])
+    return sorted([*written, *derived_cases(api), *machines], key=lambda case: order[case.topic])
+
+
+def _is_about(case: Case, api: Api) -> bool:
+    is_known = case.topic in {PHOENIX, *api.topics}
+    return is_known and all(name in api.requirements for name in case.requirements)
 
 
 def select(cases: list[Case], include: list[str], exclude: list[str]) -> list[Case]:
