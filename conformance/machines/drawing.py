@@ -8,6 +8,8 @@ from typing import Any, ClassVar, TypeAlias
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from conformance.machines.moves import Program
+
 Arguments: TypeAlias = st.SearchStrategy[dict[str, Any]]
 Moves: TypeAlias = Mapping[str, Arguments]
 """The arguments of each move, by its name."""
@@ -51,6 +53,11 @@ COMMON: Moves = {
     "drop": arguments(who=WHO, at=AT),
     "leave_stale": arguments(who=WHO, at=AT, on=ON),
 }
+
+
+def is_on_several(program: Program) -> bool:
+    """Tell whether the moves of a program, but for those of connections, are on several topics."""
+    return len({move["on"] for move in program if "on" in move and move["do"] not in COMMON}) > 1
 
 
 FAVOURED = 4

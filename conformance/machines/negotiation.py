@@ -8,7 +8,18 @@ from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 
-from conformance.machines.drawing import AT, BACK, COMMON, ON, PICK, WHO, Moves, arguments, mostly
+from conformance.machines.drawing import (
+    AT,
+    BACK,
+    COMMON,
+    ON,
+    PICK,
+    WHO,
+    Moves,
+    arguments,
+    is_on_several,
+    mostly,
+)
 from conformance.machines.forging import FORGED, GOOD, signed
 from conformance.machines.moves import Move, NotApplicable, Program, concrete, nth
 from conformance.machines.play import Play, Scene
@@ -45,7 +56,7 @@ class NegotiationPlay(Play[Session]):
     @classmethod
     def refined(cls, requirement: str, program: Program) -> str:
         """Return what a program breaks whose every move is needed."""
-        if len({move.get("on", 0) for move in program}) > 1:
+        if is_on_several(program):
             return "negotiation/sessions-isolated"
         accepts = [move for move in program if move["do"] == "accept"]
         if requirement.startswith("negotiation/") and any(

@@ -8,7 +8,18 @@ from typing import Any, ClassVar, TypeAlias
 
 from hypothesis import strategies as st
 
-from conformance.machines.drawing import AT, BACK, COMMON, ON, PICK, WHO, Moves, arguments, mostly
+from conformance.machines.drawing import (
+    AT,
+    BACK,
+    COMMON,
+    ON,
+    PICK,
+    WHO,
+    Moves,
+    arguments,
+    is_on_several,
+    mostly,
+)
 from conformance.machines.forging import FORGED, GOOD, signed, signed_by_both
 from conformance.machines.moves import Move, NotApplicable, Program, concrete, nth
 from conformance.machines.play import Play, Scene
@@ -64,7 +75,7 @@ class PaymentPlay(Play[Channel]):
         done = {move["do"] for move in program}
         if requirement in NONCES and done & {"reconnect", "drop"}:
             return "payment/nonce-spent-across-reconnects"
-        if requirement == "payment/acknowledge-names-pending" and _is_on_several(program):
+        if requirement == "payment/acknowledge-names-pending" and is_on_several(program):
             return "payment/channels-isolated"
         if requirement in {ACCEPTED, "payment/nonce-may-skip"}:
             return _refined_refusal(requirement, program)
@@ -223,16 +234,12 @@ class PaymentPlay(Play[Channel]):
         return {"amount": format_amount(add(amount, SMALLEST) if is_other else amount), "nonce": nonce}
 
 
-def _is_on_several(program: Program) -> bool:
-    return len({move["on"] for move in program if "on" in move}) > 1
-
-
 def _refined_refusal(requirement: str, program: Program) -> str:
     """Return what it means that a good push is refused."""
     last = program[-1]["do"] if program else ""
     if last not in {"propose", "resend"}:
         return requirement
-    if _is_on_several(program):
+    if is_on_several(program):
         return "payment/nonces-per-channel"
     if any(move["do"] == "reject" for move in program):
         return "payment/reject-frees-amount"

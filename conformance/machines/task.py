@@ -8,7 +8,18 @@ from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 
-from conformance.machines.drawing import AT, BACK, COMMON, ON, PICK, WHO, Moves, arguments, mostly
+from conformance.machines.drawing import (
+    AT,
+    BACK,
+    COMMON,
+    ON,
+    PICK,
+    WHO,
+    Moves,
+    arguments,
+    is_on_several,
+    mostly,
+)
 from conformance.machines.moves import Move, NotApplicable, Program, concrete, nth
 from conformance.machines.play import Play, Scene
 from conformance.models.expectation import Push
@@ -48,7 +59,7 @@ class TaskPlay(Play[Task]):
     @classmethod
     def refined(cls, requirement: str, program: Program) -> str:
         """Return what a program breaks whose every move is needed."""
-        if len({move.get("on", 0) for move in program}) > 1:
+        if is_on_several(program):
             return "task/tasks-isolated"
         if requirement == "task/completion-accepted":
             return _refined_completion(program)

@@ -10,6 +10,8 @@ from specs.amounts import add, average, parse_amount, subtract
 
 ACCEPTED = "negotiation/signed-event-accepted"
 SMALLEST = Decimal("0.00000001")
+CLOSE = Decimal(1)
+"""What is off by less is so by the rounding of a server that does not reckon exactly, which is an interpretation."""
 FREE_OFFERS = 10
 """Offers of a side that nobody may refuse for their number."""
 
@@ -74,7 +76,7 @@ class Session:
     def _expects_offer(self, push: Push) -> Expectation:
         amount = parse_amount(push.payload["amount"])
         if amount > self.bound:
-            is_close = subtract(amount, self.bound) < 1
+            is_close = subtract(amount, self.bound) < CLOSE
             rule = "negotiation/offer-bound-exact" if is_close else "negotiation/offer-bound"
             return refuse(rule, f"is above {self.bound}")
         if len(self.side(push.by).offers) >= FREE_OFFERS:
@@ -98,7 +100,7 @@ class Session:
         return accept(ACCEPTED, f"is of the average {middle}")
 
     def _rule_of_wrong_average(self, amount: Decimal, middle: Decimal) -> str:
-        if subtract(amount, middle).copy_abs() < Decimal("0.01"):
+        if subtract(amount, middle).copy_abs() < CLOSE / 2:
             return "negotiation/average-exact"
         former = (average(mine, yours) for mine in self.client.offers for yours in self.provider.offers)
         return "negotiation/offer-replaces" if amount in former else "negotiation/accept-is-average"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from specs.amounts import add, format_amount, subtract
 from specs.history.balances import amount_in, amount_of
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from specs.history.facts import Answered, Fact, Made, Received
     from specs.history.findings import Findings
     from specs.history.holders import Call, Member
+
+
+CLOSE: Final = Decimal(1)
+"""What is off by less is so by the rounding of a server that does not reckon exactly, which is an interpretation."""
 
 
 @dataclass(slots=True, eq=False)
@@ -78,7 +82,9 @@ class Negotiation(Subject):
             offer = call.memo
             if self._bound is not None and offer.amount > self._bound:
                 expected = f"an offer above {format_amount(self._bound)} is refused"
-                self._accuse("negotiation/offer-bound", expected, f"{offer.amount} accepted", call.fact, fact)
+                is_close = subtract(offer.amount, self._bound) < CLOSE
+                rule = "negotiation/offer-bound-exact" if is_close else "negotiation/offer-bound"
+                self._accuse(rule, expected, f"{offer.amount} accepted", call.fact, fact)
             self._replace_those_before(offer)
 
     def on_received(self, _member: Member | None, fact: Received) -> None:
@@ -116,7 +122,9 @@ class Negotiation(Subject):
             latest = (one[-1].call.fact, other[-1].call.fact)
             expected = "an acceptance is refused unless its amount is the average of both latest offers"
             observed = f"{amount} accepted, with {one[-1].amount} and {other[-1].amount} offered"
-            self._accuse("negotiation/accept-is-average", expected, observed, *latest, call.fact, fact)
+            off = subtract(twice, add(one[-1].amount, other[-1].amount)).copy_abs()
+            rule = "negotiation/average-exact" if off < CLOSE else "negotiation/accept-is-average"
+            self._accuse(rule, expected, observed, *latest, call.fact, fact)
 
     def _candidates(self, agent: str, call: Call) -> list[Offer]:
         offers = self._offers.get(agent, ())
