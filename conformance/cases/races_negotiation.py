@@ -24,7 +24,16 @@ _OFFERS = {"client": "100", "provider": "120"}
 _AVERAGE = "110"
 
 
-def _race(lab: Lab, racers: Mapping[str, int], moves: Callable[[Arena], Sequence[Move]]) -> None:
+def _nothing(_arena: Arena) -> Sequence[Move]:
+    return ()
+
+
+def _race(
+    lab: Lab,
+    racers: Mapping[str, int],
+    moves: Callable[[Arena], Sequence[Move]],
+    then: Callable[[Arena], Sequence[Move]] = _nothing,
+) -> None:
     """Race on sessions on which the client has offered 100 and the provider 120."""
     arena = Arena(lab, FAMILY, racers)
 
@@ -33,7 +42,7 @@ def _race(lab: Lab, racers: Mapping[str, int], moves: Callable[[Arena], Sequence
         for side, amount in _OFFERS.items():
             arena.done(side, OFFER, amount=amount)
         start = Session(Decimal(_OFFERS["client"]), Decimal(_OFFERS["provider"]))
-        return Contest(start, tuple(moves(arena)))
+        return Contest(start, tuple(moves(arena)), tuple(then(arena)))
 
     Race(arena, NegotiationRules(), SOME_ORDER, prepare).run()
 
@@ -75,15 +84,17 @@ def accept_against_offer(lab: Lab) -> None:
     _race(lab, {"client": 1, "provider": 1}, moves)
 
 
-@case("negotiation/race/offers-against-accept", SOME_ORDER, phase=Phase.RACE)
-def offers_against_accept(lab: Lab) -> None:
-    """Of two offers and the acceptance of the average that they would make, some order explains what comes."""
+@case("negotiation/race/two-offers", SOME_ORDER, phase=Phase.RACE)
+def two_offers(lab: Lab) -> None:
+    """Offers that both sides make at once both count in the average that is accepted afterwards."""
 
     def moves(arena: Arena) -> Sequence[Move]:
         return [
             arena.move("client", 0, OFFER, amount="110"),
             arena.move("provider", 0, OFFER, amount="130"),
-            arena.move("client", 1, ACCEPT, amount="120"),
         ]
 
-    _race(lab, {"client": 2, "provider": 1}, moves)
+    def then(arena: Arena) -> Sequence[Move]:
+        return [arena.move("client", 1, ACCEPT, amount="120")]
+
+    _race(lab, {"client": 2, "provider": 1}, moves, then)

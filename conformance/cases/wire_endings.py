@@ -13,10 +13,10 @@ from conformance.verbs.wire_faults import (
     Fault,
     Scene,
     closes_with,
+    contained,
     ends,
     faults,
     heartbeat,
-    survived,
     wire_case,
 )
 
@@ -178,4 +178,4 @@ def oversize(lab: Lab) -> None:
         raw_frame(0 if index else TEXT, part, fin=index == len(parts) - 1) for index, part in enumerate(parts)
     )
     rows = [("a message of 3 MB", raw_frame(TEXT, beat)), ("3 MB in fragments", fragments)]
-    survived(Scene(lab), faults(rows))
+    contained(Scene(lab), UNAFFECTED, faults(rows), unanswered=())

@@ -92,11 +92,22 @@ class _Path(Generic[S]):
     is_ours: bool = True
 
 
-def explained(rules: Rules[S], start: S, moves: Iterable[Move], outcome: Outcome) -> Explained:
-    """Tell how well the best order of the moves explains an outcome."""
+def explained(
+    rules: Rules[S], start: S, moves: Iterable[Move], outcome: Outcome, then: tuple[Move, ...] = ()
+) -> Explained:
+    """Tell how well the best order of the moves explains an outcome.
+
+    Args:
+        rules: The family's.
+        start: The state before.
+        moves: What was sent at once.
+        outcome: What was observed of all.
+        then: What was sent afterwards, one by one.
+
+    """
     best = Explained.NOT
     for order in permutations(moves):
-        for path in _paths(rules, start, order, outcome):
+        for path in _paths(rules, start, (*order, *then), outcome):
             if path.is_ours:
                 return Explained.BY_OURS
             best = Explained.BY_ANOTHER_READING

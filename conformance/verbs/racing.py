@@ -57,6 +57,8 @@ class Contest(Generic[S]):
 
     start: S
     moves: tuple[Move, ...]
+    then: tuple[Move, ...] = ()
+    """What is sent one by one when all has settled, to show what the others have come to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,13 @@ class Race(Generic[S]):
         """Return the outcome once all of it has arrived; what no order explains is given the time of a reply to complete."""
         moves = [move for move in contest.moves if move.name in sent]
         answers, racers = self._answers(sent, moves), self._arena.racers
+        then = contest.then if len(moves) == len(contest.moves) else ()
+        for move in then:
+            self._arena.looks()
+            more, _ = self._send([move], [0.0])
+            answers |= self._answers(more, [move])
+            sent = {**sent, **more}
+        moves += then
         for is_last in (False, True):
             looks = self._arena.looks()
             answers = {
@@ -149,7 +158,7 @@ class Race(Generic[S]):
                 for move in moves
             }
             outcome = self._outcome(moves, answers, looks, marks)
-            if is_last or explained(self._rules, contest.start, moves, outcome):
+            if is_last or self._explained(contest, moves, outcome):
                 break
             self._let_arrive()
         return outcome
@@ -181,7 +190,7 @@ class Race(Generic[S]):
     # Judging
 
     def _is_accepted(self, contest: Contest[S], outcome: Outcome) -> bool:
-        how = explained(self._rules, contest.start, contest.moves, outcome)
+        how = self._explained(contest, [*contest.moves, *contest.then], outcome)
         if how is Explained.BY_OURS:
             return True
         if how is Explained.BY_ANOTHER_READING:
@@ -189,6 +198,11 @@ class Race(Generic[S]):
             return not is_few or any(_is_same(outcome, other) for other in self._outcomes_in_turn())
         self._require_alone()
         return False
+
+    def _explained(self, contest: Contest[S], moves: Sequence[Move], outcome: Outcome) -> Explained:
+        then = tuple(move for move in moves if move in contest.then)
+        at_once = [move for move in moves if move not in then]
+        return explained(self._rules, contest.start, at_once, outcome, then)
 
     def _outcomes_in_turn(self) -> list[Outcome]:
         """Return what the same pushes come to in every order, each sent when all of the one before has arrived."""
@@ -202,11 +216,11 @@ class Race(Generic[S]):
         marks = {name: peer.mark() for name, peer in self._arena.watchers.items()}
         answers: dict[str, Answer] = {}
         looks: list[Answer] = []
-        for move in [contest.moves[index] for index in order]:
+        for move in [*(contest.moves[index] for index in order), *contest.then]:
             sent, _ = self._send([move], [0.0])
             answers |= self._answers(sent, [move])
             looks = self._arena.looks()
-        return self._outcome(contest.moves, answers, looks, marks)
+        return self._outcome([*contest.moves, *contest.then], answers, looks, marks)
 
     def _require_alone(self) -> None:
         """Make sure that each push is taken as documented where nothing else is sent.
@@ -219,7 +233,7 @@ class Race(Generic[S]):
             contest = self._prepared()
             move = contest.moves[index]
             outcome = self._settled(contest, *self._send([move], [0.0]))
-            if not explained(self._rules, contest.start, [move], outcome):
+            if not self._explained(contest, [move], outcome):
                 raise CannotTell(f"{move.name} alone is not taken as documented: {outcome}")
 
 

@@ -171,3 +171,18 @@ def test_every_state_has_a_step_for_every_move() -> None:
     for first, second in permutations(moves, 2):
         for step in PaymentRules().steps(CHANNEL, first):
             assert list(PaymentRules().steps(step.state, second))
+
+
+def test_what_is_sent_afterwards_comes_last_in_every_order() -> None:
+    """Two offers of one moment both count in the average that is accepted afterwards; a lost one would show."""
+    offers = [move("offer", "client", "one", amount="110"), move("offer", "provider", "other", amount="130")]
+    accept = move("accept", "client", amount="120")
+    relayed = [("provider", "offer of 110"), ("client", "offer of 130")]
+    complete = [(side, "negotiation_complete") for side in ("client", "provider")]
+    for is_accepted, told, how in (
+        (True, [*relayed, *complete], Explained.BY_OURS),
+        (False, relayed, Explained.BY_ANOTHER_READING),
+    ):
+        answers = {"one": True, "other": True, "accept": is_accepted}
+        seen = Outcome(answers, Counter(told))
+        assert explained(NegotiationRules(), SESSION, offers, seen, (accept,)) is how

@@ -14,6 +14,7 @@ from reference_server.deviations.connections import around_connection, is_joined
 from reference_server.deviations.deviation import deviation
 from reference_server.deviations.money import ACKNOWLEDGE, CLOSE, DISPUTE, PAYMENT, PROPOSALS, PROPOSE, REJECT
 from reference_server.deviations.replacing import around
+from reference_server.outcome import Broadcast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 WINDOW_S = 0.002
 """From the decision on a push to its effect: what a few questions to a database take."""
-
-SOON_S = 1.0
-"""Within which a connection is cut off soon after a push."""
 
 _SEEN = "seen"
 
@@ -47,6 +45,11 @@ class _Seen:
         """Return one entry."""
         seen = self._entries.get((topic, collection))
         return self._store.entry(topic, collection, number) if seen is None else seen.get(number)
+
+    def entries(self, topic: str, collection: str) -> Any:
+        """Return a collection's entries by rising number."""
+        seen = self._entries.get((topic, collection))
+        return self._store.entries(topic, collection) if seen is None else sorted(seen.items())
 
     def message(self, message_id: str) -> Any:
         """Return a message."""
@@ -174,6 +177,15 @@ def executes_what_is_being_disputed(server: Assembly) -> None:
 
 @deviation(
     "payment/concurrent-pushes-ordered",
+    shows="Proposals of one moment are taken that the balance covers each, but not together.",
+)
+def covers_overlapping_proposals_apart(server: Assembly) -> None:
+    """Leave out of a party's promises what it has proposed while a proposal was on its way."""
+    _overlaps(server, PAYMENT, {PROPOSE}, collections={PROPOSALS})
+
+
+@deviation(
+    "payment/concurrent-pushes-ordered",
     shows="A channel that is closed and disputed at once is disputed in the end, though the close was taken.",
 )
 def disputes_what_is_being_closed(server: Assembly) -> None:
@@ -191,6 +203,15 @@ def disputes_what_is_being_closed(server: Assembly) -> None:
 def agrees_while_being_rejected(server: Assembly) -> None:
     """Look at the state of the session as it was when an acceptance or a rejection came."""
     _overlaps(server, "negotiation", {"accept", "reject"}, _former_state)
+
+
+@deviation(
+    "negotiation/concurrent-pushes-ordered",
+    shows="Of offers that both sides make at once only the last one counts.",
+)
+def loses_overlapping_offers(server: Assembly) -> None:
+    """Put an offer beside those that were kept when it came."""
+    _overlaps(server, "negotiation", {"offer"}, _former_data)
 
 
 @deviation(
@@ -213,11 +234,34 @@ def completes_what_is_being_cancelled(server: Assembly) -> None:
 
 @deviation(
     "task/concurrent-pushes-ordered",
-    shows="What is sent while a task is cancelled is relayed and answered ok, and the task is open again.",
+    shows="A report or a chunk that comes just before a cancellation is relayed and yet refused.",
 )
-def relays_while_being_cancelled(server: Assembly) -> None:
-    """Look at the state of the task as it was when a report, a chunk or a cancellation came."""
-    _overlaps(server, "task", {"progress", "output_stream", "cancel"}, _former_state)
+def relays_before_it_decides(server: Assembly) -> None:
+    """Relay at once, and look at the state of the task a moment later."""
+    relayed = {"progress", "output_stream", "input_stream"}
+
+    def push(honest: Any, self: Any, message: Any, membership: Any) -> None:
+        channel = membership.channel
+        if channel.family.name != "task" or message.event not in relayed:
+            honest(self, message, membership)
+            return
+        if self._application.store.resource_by_topic(channel.topic).state == "open":
+            self._broker.broadcast(Broadcast(channel.topic, message.event, message.payload, exclude=channel))
+
+        def carry_out() -> None:
+            if is_joined(self, membership):
+                honest(self, message, membership)
+
+        asyncio.get_running_loop().call_later(WINDOW_S, carry_out)
+
+    def context(honest: Any, self: Any, channel: Any, payload: Any, event: Any = None) -> Context:
+        ctx: Context = honest(self, channel, payload, event)
+        if channel.family.name == "task" and event is not None and event.event in relayed:
+            ctx.is_relayed = False
+        return ctx
+
+    around_connection(server, "_push", push)
+    server.application = around(server.application, "_context", context)
 
 
 @deviation(
@@ -245,68 +289,3 @@ def takes_overlapping_chunks(server: Assembly) -> None:
 def settles_message_twice_at_once(server: Assembly) -> None:
     """Take a message for pending that was so when its settling came."""
     _overlaps(server, "messages", {"acknowledge", "reject"})
-
-
-# The Phoenix layer
-
-
-@deviation(
-    "joining/concurrent-joins-answered",
-    shows="Of joins that an agent sends at once on several connections only the last one hears what is broadcast.",
-)
-def subscribes_last_of_overlapping_joins(server: Assembly) -> None:
-    """Let a join take the subscription of one that the same agent has just made elsewhere."""
-    latest: dict[tuple[str, str], tuple[float, Any]] = {}
-
-    def subscribe(honest: Any, self: Any, channel: Any, receiver: Any) -> None:
-        honest(self, channel, receiver)
-        key, now_s = (channel.topic, channel.identity.agent_id), asyncio.get_running_loop().time()
-        former_s, former = latest.get(key, (0.0, None))
-        if former is not None and now_s - former_s < WINDOW_S:
-            self.unsubscribe(former)
-        latest[key] = now_s, channel
-
-    server.broker = around(server.broker, "subscribe", subscribe)
-
-
-@deviation(
-    "leaving/concurrent-leave-ordered",
-    shows="What is broadcast just when somebody leaves does not reach one of those who stay.",
-)
-def skips_receiver_while_somebody_leaves(server: Assembly) -> None:
-    """Go through the channels of a topic by their places while one is taken out."""
-    left_s: dict[str, float] = {}
-
-    def unsubscribe(honest: Any, self: Any, channel: Any) -> None:
-        honest(self, channel)
-        left_s[channel.topic] = asyncio.get_running_loop().time()
-
-    def receivers(honest: Any, self: Any, broadcast: Any) -> list[Any]:
-        found: list[Any] = honest(self, broadcast)
-        since_s = asyncio.get_running_loop().time() - left_s.get(broadcast.topic, 0.0)
-        return found[:-1] if since_s < WINDOW_S else found
-
-    server.broker = around(around(server.broker, "unsubscribe", unsubscribe), "_receivers", receivers)
-
-
-@deviation(
-    "sockets/concurrent-disconnect-ordered",
-    shows="What an agent has pushed last before its disconnect is relayed once more.",
-)
-def repeats_last_relay_of_disconnected(server: Assembly) -> None:
-    """Relay a push again whose connection was cut off soon after it."""
-    last: dict[Any, tuple[float, Any]] = {}
-
-    def broadcast(honest: Any, self: Any, broadcasts: Any) -> None:
-        honest(self, broadcasts)
-        if broadcasts:
-            last[self] = asyncio.get_running_loop().time(), broadcasts
-
-    def disconnect(honest: Any, self: Any) -> None:
-        told_s, broadcasts = last.pop(self, (0.0, ()))
-        if asyncio.get_running_loop().time() - told_s < SOON_S:
-            self._broadcast(broadcasts)
-        honest(self)
-
-    around_connection(server, "_broadcast", broadcast)
-    around_connection(server, "disconnect", disconnect)
