@@ -26,7 +26,8 @@ ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 def at_once(messages: Sequence[tuple[Peer, Message]], gaps_s: Sequence[float] | None = None) -> None:
     """Put messages on the wire, each on its connection, one right behind the other.
 
-    All frames are complete before the first is sent, so that no more lies between two than a call of the system.
+    All frames are complete before the first is sent, so that no more lies between two than a call of the system. A single
+    thread does it: two that wait for each other are further apart, for they must be woken.
 
     Args:
         messages: What to send, in this order.
