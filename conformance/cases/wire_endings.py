@@ -128,6 +128,9 @@ def unread(lab: Lab) -> None:
         answer = talk.peer.request(talk.topic, talk.event.event, _long(talk.payload()))
         if answer.kind not in {"ok", "silence"}:
             raise CannotTell(f"a long push is not taken: {answer}")
+        for listener in talk.listeners.values():
+            # Who reads keeps up, so that nothing lies before what is to be heard in the end.
+            listener.sync()
     said = talk.say()
     lab.demand(
         talk.is_taken(said) and talk.is_heard(said),
