@@ -47,15 +47,25 @@ class Trials:
         means: What all trials have in common.
         jobs: How many run at a time.
         silence_s: How long a judge may say nothing.
+        judge: What judges a server, in a process of its own.
 
     """
 
-    def __init__(self, servers: Servers, means: Means, *, jobs: int, silence_s: float) -> None:
+    def __init__(
+        self,
+        servers: Servers,
+        means: Means,
+        *,
+        jobs: int,
+        silence_s: float,
+        judge: Callable[[Trial, str, Means, Callable[[Outcome], None]], str | None] = put_on_trial,
+    ) -> None:
         self._forking = multiprocessing.get_context("fork")
         self._servers = servers
         self._means = means
         self._jobs = jobs
         self._silence_s = silence_s
+        self._put_on_trial = judge
         self._running: dict[int, _Running] = {}
 
     def run(self, trials: Iterable[Trial], tick: Callable[[], None] = lambda: None) -> Iterator[Ended]:
@@ -100,14 +110,17 @@ class Trials:
 
     def _judge(self, one: _Running, url: str) -> None:
         receiving, sending = self._forking.Pipe(duplex=False)
-        one.judge = self._forking.Process(
-            target=_judge, args=(one.trial, url, self._means, self._servers, sending)
-        )
+        one.judge = self._forking.Process(target=self._be_a_judge, args=(one.trial, url, sending))
         # Ctrl-C is for this process alone, which ends the judge in its turn.
         with signals_blocked():
             one.judge.start()
         sending.close()
         one.told, one.heard_s = receiving, time.monotonic()
+
+    def _be_a_judge(self, trial: Trial, url: str, told: Connection) -> None:
+        os.setpgid(0, 0)
+        self._servers.disown()
+        told.send(self._put_on_trial(trial, url, self._means, told.send))
 
     def _hear(self, one: _Running) -> None:
         assert one.told is not None  # noqa: S101 - it is what could be read
@@ -168,9 +181,3 @@ def _end_judge(one: _Running) -> None:
     one.judge.close()
     one.told.close()
     one.told = None
-
-
-def _judge(trial: Trial, url: str, means: Means, servers: Servers, told: Connection) -> None:
-    os.setpgid(0, 0)
-    servers.disown()
-    told.send(put_on_trial(trial, url, means, told.send))

@@ -8,16 +8,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-
-from tests.deviations.forking import trials
-from tests.deviations.trial import Fate, Suite, Trial
 
 from conformance.case import Case, Phase
 from conformance.catalogue import all_cases
-from reference_server.deviations.catalogue import catalogue
+from conformance.selfcheck.trial import Deviation, Ended, Trial
 from specs.loader import load
+from tests.deviations.judged import judged
 
 CATCHES = {
     "payment/race/same-nonce": "takes-nonce-twice-at-once",
@@ -100,36 +97,22 @@ CATCHES = {
 """By the id of the case, a deviation that it reports by a requirement of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Catch:
-    """What became of one case before its fault."""
-
-    case: str
-    trial: Trial
-
-    @property
-    def is_caught(self) -> bool:
-        """Whether the case has reported the fault, and again on fresh fixtures."""
-        return self.trial.fate is Fate.KILLED
-
-
 def fast_cases() -> dict[str, Case]:
     """Return the cases of the wire and the races, by id."""
     return {case.id: case for case in all_cases(load()) if case.phase in {Phase.RACE, Phase.WIRE}}
 
 
-def catches(names: list[str], *, seed: int = 1, jobs: int = 2) -> Iterator[Catch]:
+def catches(names: list[str], *, seed: int = 1, jobs: int = 2) -> Iterator[Ended]:
     """Run cases against their faults, several at a time."""
-    api, cases = load(), fast_cases()
-    known = catalogue(api)
-    for name in names:
-        # A fault that others are about, too, counts under the requirement that the case reports it by.
-        for requirement in cases[name].requirements:
-            fault = replace(known[CATCHES[name]], breaks=(requirement,))
-            (trial,) = trials(Suite(api, (cases[name],), seed), [fault], jobs=jobs)
-            if trial.fate is Fate.KILLED:
-                break
-        yield Catch(name, trial)
+    cases = fast_cases()
+    trials = [Trial(Deviation(CATCHES[name], cases[name].requirements, ""), (cases[name],)) for name in names]
+    return judged(trials, seed=seed, jobs=jobs)
+
+
+def is_caught(ended: Ended) -> bool:
+    """Tell whether the case has reported the fault by one of its requirements, and again on fresh fixtures."""
+    requirements = set(ended.trial.first[0].requirements)
+    return not ended.has_died and any(requirements & one.reported.keys() for one in ended.outcomes)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -144,10 +127,11 @@ def main(arguments: list[str] | None = None) -> int:
         if not options.globs or any(fnmatchcase(name, glob) for glob in options.globs)
     ]
     missed = 0
-    for catch in catches(chosen, seed=options.seed):
-        missed += not catch.is_caught
-        mark = "caught" if catch.is_caught else "MISSED"
-        print(f"{mark} {CATCHES[catch.case]} by {catch.case}: {catch.trial.observed[:120]}", flush=True)
+    for ended in catches(chosen, seed=options.seed):
+        case = ended.trial.first[0].id
+        missed += not is_caught(ended)
+        mark = "caught" if is_caught(ended) else "MISSED"
+        print(f"{mark} {CATCHES[case]} by {case}: {ended.why()[:120]}", flush=True)
     print(f"{len(chosen)} cases, {missed} missed")
     return int(missed > 0)
 

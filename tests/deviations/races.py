@@ -9,15 +9,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from dataclasses import replace
-
-from tests.deviations.forking import trials
-from tests.deviations.trial import Fate, Suite
 
 from conformance.case import Phase
 from conformance.catalogue import all_cases
-from reference_server.deviations.catalogue import catalogue
+from conformance.selfcheck.trial import Deviation, Fate, Trial
 from specs.loader import load
+from tests.deviations.judged import judged
 
 RUNS = 20
 LEAST_SHARE = 0.95
@@ -49,16 +46,18 @@ FAULTS = {
 
 def found(names: list[str], runs: int, *, jobs: int) -> Counter[str]:
     """Count in how many runs the race cases report the requirement of each deviation."""
-    api = load()
-    known = catalogue(api)
-    chosen = [replace(known[name], breaks=(FAULTS[name],)) for name in names]
-    cases = tuple(case for case in all_cases(api) if case.phase is Phase.RACE)
+    cases = [case for case in all_cases(load()) if case.phase is Phase.RACE]
+    trials = []
+    for name in names:
+        own = [case for case in cases if FAULTS[name] in case.requirements]
+        trials.append(Trial(Deviation(name, (FAULTS[name],), ""), tuple(own), stops_early=True))
     counts = Counter(dict.fromkeys(names, 0))
     for seed in range(1, runs + 1):
-        for trial in trials(Suite(api, cases, seed), chosen, jobs=jobs, time_limit_s=120):
-            counts[trial.deviation] += trial.fate is Fate.KILLED
-            if trial.fate is not Fate.KILLED:
-                print(f"seed {seed}: {trial.deviation} {trial.fate}: {trial.observed}", file=sys.stderr)
+        for ended in judged(trials, seed=seed, jobs=jobs):
+            name = ended.trial.deviation.name if ended.trial.deviation else ""
+            counts[name] += ended.fate() is Fate.KILLED
+            if ended.fate() is not Fate.KILLED:
+                print(f"seed {seed}: {name} {ended.fate()}: {ended.why()}", file=sys.stderr)
     return counts
 
 

@@ -15,13 +15,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from tests.deviations.forking import trials
-
 from conformance.catalogue import all_cases
 from conformance.own_server import own_server
+from conformance.selfcheck.trial import Deviation as Told
+from conformance.selfcheck.trial import Ended, Reach, trial_of
 from reference_server.deviations.catalogue import catalogue, select
 from reference_server.deviations.deviation import Deviation
 from specs.loader import load
+from tests.deviations.judged import judged
 from tests.reproducing.trial import TIMES, Reproduced, Reproducing, Row
 
 ENOUGH = 0.95
@@ -41,27 +42,32 @@ def main(arguments: list[str] | None = None) -> int:
         chosen = _sample(chosen, options.sample, options.seed)
     rows: list[Row] = []
     with own_server(None, 0) as honest:
-        suite = Reproducing(
-            api,
-            tuple(all_cases(api)),
-            options.seed,
-            options.reply_s,
-            reference_url=honest.url,
-            reference_token=honest.token,
-            findings=options.findings,
-        )
-        for trial in trials(suite, chosen, jobs=options.jobs, time_limit_s=options.time_limit_s):
-            found = trial.rows if isinstance(trial, Reproduced) else ()
-            rows += found
-            if not found:
-                print(
-                    f"no finding  {trial.deviation} ({trial.requirement}): {trial.fate} {trial.observed}",
-                    flush=True,
-                )
-            for row in found:
-                if options.verbose or not _is_good(row):
-                    print(f"{trial.deviation}: {json.dumps(asdict(row), ensure_ascii=False)}", flush=True)
+        judge = Reproducing(honest.url, honest.token, options.findings)
+        cases = all_cases(api)
+        trials = [trial_of(Told(one.name, one.breaks, one.shows), cases, Reach.COVERING) for one in chosen]
+        for ended in judged(
+            trials,
+            seed=options.seed,
+            jobs=options.jobs,
+            reply_s=options.reply_s,
+            silence_s=options.time_limit_s,
+            judge=judge,
+        ):
+            rows += _shown(ended, verbose=options.verbose)
     return _show(rows)
+
+
+def _shown(ended: Ended, *, verbose: bool) -> list[Row]:
+    """Show what became of the findings of a deviation, and return them."""
+    deviation = ended.trial.deviation
+    name = deviation.name if deviation else "honest"
+    found = [one.row for one in ended.outcomes if isinstance(one, Reproduced) and one.row]
+    if not found:
+        print(f"no finding  {name}: {ended.trouble or 'nothing was reported'}", flush=True)
+    for row in found:
+        if verbose or not _is_good(row):
+            print(f"{name}: {json.dumps(asdict(row), ensure_ascii=False)}", flush=True)
+    return found
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-j", "--jobs", type=int, default=2, help="how many at a time")
     parser.add_argument("-v", "--verbose", action="store_true", help="show every finding")
     parser.add_argument("--reply-s", type=float, default=1.0, help="how long to wait for an answer")
-    parser.add_argument("--time-limit-s", type=float, default=400.0, help="for one deviation")
+    parser.add_argument("--time-limit-s", type=float, default=400.0, help="for one finding")
     return parser
 
 

@@ -7,25 +7,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tests.deviations.trial import Fate, Suite, Trial
-
+from conformance.case import Case
 from conformance.check import Plan, header_of
-from conformance.endpoint import Endpoint, Profile, Timeouts
+from conformance.endpoint import Endpoint
 from conformance.engine import admit, run_cases, run_once
 from conformance.faults import CannotTest
 from conformance.findings.execution import Place
 from conformance.findings.recording import Recorded, record
 from conformance.findings.reproducers import Bounds, Workshop
 from conformance.fixtures.lab import Bench
-from conformance.provisioner_settings import ControlSettings
-from conformance.provisioning.control import ControlProvisioner
+from conformance.provisioning.opening import provisioning
+from conformance.selfcheck.judging import Means
+from conformance.selfcheck.trial import Outcome, Trial
 from conformance.verdicts import Judge
-from reference_server.deviations.deviation import Deviation
 from reports.record import CaseResult, Verdict
 
 TIMES = 3
@@ -56,57 +54,56 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Reproduced(Trial):
-    """A deviation, and what became of its findings."""
+class Reproduced(Outcome):
+    """A finding, and what became of it."""
 
-    rows: tuple[Row, ...] = ()
+    row: Row | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Reproducing(Suite):
-    """The suite as it meets every deviation, with what follows a finding."""
+class Reproducing:
+    """Judges a server that deviates by whether its findings can be seen again."""
 
-    reference_url: str = ""
-    reference_token: str = ""
+    reference_url: str
+    reference_token: str
     findings: int = 3
     """How many of a deviation are tried."""
 
-    def try_out(self, deviation: Deviation, url: str, token: str) -> Trial:
-        """Run the covering cases against a server with the deviation, and see their findings again."""
-        cases = self.covering(deviation)
-        endpoint = Endpoint(
-            url=url,
-            profile=Profile(timeouts=Timeouts(reply_s=self.reply_s)),
-            provisioner=ControlSettings.model_validate({"token": token}),
+    def __call__(self, trial: Trial, url: str, means: Means, tell: Callable[[Outcome], None]) -> str | None:
+        """Run the cases against a server, see their findings again, and tell of each."""
+        endpoint = Endpoint.model_validate(
+            {
+                "url": url,
+                "profile": {"timeouts": {"reply_s": means.reply_s}},
+                "provisioner": {"kind": "control", "token": means.token},
+            }
         )
         try:
-            rows = self._rows(endpoint, cases, Place(url, f"{url}{CONTROL}", token))
+            for row in self._rows(endpoint, trial.first, means, Place(url, f"{url}{CONTROL}", means.token)):
+                tell(Reproduced(row.case, Verdict.FAIL, 0.0, {row.requirement: row.observed}, row=row))
         except CannotTest as exc:
-            return Reproduced(deviation.name, deviation.breaks[0], Fate.NOT_TESTED, observed=str(exc))
-        fate = Fate.KILLED if rows else Fate.SURVIVED
-        return Reproduced(deviation.name, deviation.breaks[0], fate, cases_run=len(cases), rows=tuple(rows))
+            return str(exc)
+        return None
 
-    def _rows(self, endpoint: Endpoint, cases: Sequence[Any], place: Place) -> list[Row]:
-        provisioner = ControlProvisioner(endpoint, self.api)
-        provisioner.open()
-        plan = Plan(self.api, endpoint, list(cases), self.seed, is_strict=True)
-        try:
-            bench = Bench(self.api, endpoint, provisioner, self.seed, "reproducing")
+    def _rows(self, endpoint: Endpoint, cases: Sequence[Case], means: Means, place: Place) -> Iterator[Row]:
+        plan = Plan(means.api, endpoint, list(cases), means.seed, is_strict=True)
+        with provisioning(endpoint, means.api) as provisioner:
+            bench = Bench(means.api, endpoint, provisioner, means.seed, "reproducing")
             admit(bench)
             results: list[CaseResult] = []
-            for result in run_cases(bench, Judge(self.api, endpoint.profile, is_strict=True), cases):
+            for result in run_cases(bench, Judge(means.api, endpoint.profile, is_strict=True), cases):
                 results.append(result)
                 if sum(one.verdict is Verdict.FAIL for one in results) == self.findings:
                     break
             with tempfile.TemporaryDirectory() as folder:
-                found = record(Path(folder), results, header_of(plan), self.api, endpoint, is_own=False)
+                found = record(Path(folder), results, header_of(plan), means.api, endpoint, is_own=False)
                 confirmed = [one for one in found if one.finding.verdict is Verdict.FAIL][: self.findings]
-                return [self._row(one, bench, place) for one in confirmed]
-        finally:
-            provisioner.close()
+                for one in confirmed:
+                    case = next(case for case in cases if case.id == one.finding.case)
+                    yield self._row(one, case, bench, place)
 
-    def _row(self, one: Recorded, bench: Bench, place: Place) -> Row:
-        replayed = sum(self._is_replayed(one, bench, number) for number in range(TIMES))
+    def _row(self, one: Recorded, case: Case, bench: Bench, place: Place) -> Row:
+        replayed = sum(_is_replayed(one, case, bench, number) for number in range(TIMES))
         began_s = time.monotonic()
         reference = Place(self.reference_url, f"{self.reference_url}{CONTROL}", self.reference_token)
         workshop = Workshop(place, reference, Bounds(began_s + 120))
@@ -129,13 +126,12 @@ class Reproducing(Suite):
             round(making_s, 1),
         )
 
-    def _is_replayed(self, one: Recorded, bench: Bench, number: int) -> bool:
-        fresh = Bench(
-            self.api, bench.endpoint, bench.provisioner, self.seed, f"replay {number} {one.path.stem}"
-        )
-        case = next(case for case in self.cases if case.id == one.finding.case)
-        attempt = run_once(fresh, case, number, one.file.program)
-        return any(breach.requirement == one.finding.requirement for breach in attempt.breaches)
+
+def _is_replayed(one: Recorded, case: Case, bench: Bench, number: int) -> bool:
+    label = f"replay {number} {one.path.stem}"
+    fresh = Bench(bench.api, bench.endpoint, bench.provisioner, bench.seed, label)
+    attempt = run_once(fresh, case, number, one.file.program)
+    return any(breach.requirement == one.finding.requirement for breach in attempt.breaches)
 
 
 def _run(path: Path, place: Place, *arguments: str) -> int:
