@@ -39,6 +39,8 @@ class Pretended:
         self.fails_at = fails_at
         self.with_what = with_what
         self.honest_cases: list[str] = []
+        self.cannot_tell = 0
+        """How many cases in a row cannot tell, with honest servers."""
 
     def run(self, trials: list[Trial], _tick: Callable[[], None]) -> Iterator[Ended]:
         for trial in trials:
@@ -49,6 +51,8 @@ class Pretended:
             for case in trial.cases(outcomes):
                 found = self.shows.get(name, {}).get(case.id)
                 verdict = Verdict.FAIL if found else Verdict.PASS
+                if name is None and self.cannot_tell:
+                    verdict, self.cannot_tell = Verdict.INCONCLUSIVE, self.cannot_tell - 1
                 outcomes.append(Outcome(case.id, verdict, 1.0, {found: "seen"} if found else {}))
             if name is None:
                 self.honest_cases += [one.case for one in outcomes]
@@ -125,6 +129,16 @@ def test_honest_servers_pass_what_is_planned_and_what_accuses(tmp_path: Path) ->
     assert quiet.honest_cases == [FIRST]
     assert loud.honest_cases == [FIRST, SECOND]
     assert [list(control.cases) for control in matrix.controls] == [[FIRST], [SECOND]]
+
+
+def test_a_case_that_could_not_tell_must_in_the_end(tmp_path: Path) -> None:
+    """If it has accused somebody meanwhile; where it cannot tell again, nothing is believed."""
+    once, twice = Pretended({"one": {FIRST: OWN}}), Pretended({"one": {FIRST: OWN}})
+    once.cannot_tell, twice.cannot_tell = 1, 2
+    assert ending(checked(tmp_path / "once", once, ["one"])) == (ExitCode.CONFORMANT, False, None)
+    assert once.honest_cases == [FIRST, FIRST]
+    with pytest.raises(CannotTest, match=f"{FIRST}: inconclusive"):
+        checked(tmp_path / "twice", twice, ["one"])
 
 
 @pytest.mark.parametrize("accuser", [FIRST, SECOND])
