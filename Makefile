@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test crash check deviations fuzz format clients benchmark clean
+.PHONY: demo test crash check deviations reproducing fuzz format clients benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
@@ -29,6 +29,10 @@ check: $(VENV)/.installed-dev test crash
 # Every deviation of the catalogue before the suite: some minutes, so that it runs by night.
 deviations: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.deviations.kill -j 4
+
+# Whether findings can be seen again, by replay and by their standalone files: a sample of the deviations, some minutes.
+reproducing: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.reproducing.measure
 
 # More than a million hostile inputs: some minutes, so that it runs by night, too.
 fuzz: $(VENV)/.installed-fuzz
