@@ -99,7 +99,7 @@ class Reproducing(Suite):
                     break
             with tempfile.TemporaryDirectory() as folder:
                 found = record(Path(folder), results, header_of(plan), self.api, endpoint, is_own=False)
-                confirmed = [one for one in found if one.finding.verdict is Verdict.FAIL][: self.findings]
+                confirmed = [one for one in found if one.is_confirmed][: self.findings]
                 return [self._row(one, bench, place) for one in confirmed]
         finally:
             provisioner.close()
