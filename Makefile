@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test crash check deviations reproducing fuzz format clients benchmark clean
+.PHONY: demo test crash check selfcheck reproducing fuzz format clients benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
@@ -26,9 +26,9 @@ check: $(VENV)/.installed-dev test crash
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q --doctest-modules specs reports reference_server conformance
 
-# Every deviation of the catalogue before the suite: some minutes, so that it runs by night.
-deviations: $(VENV)/.installed-dev
-	$(BIN)/python -m tests.deviations.kill -j 4
+# The suite against every deviation of the catalogue: some minutes, so that it runs by night.
+selfcheck: $(VENV)/.installed
+	$(BIN)/wireproof selfcheck -j 3
 
 # Whether findings can be seen again, by replay and by their standalone files: a sample of the deviations, some minutes.
 reproducing: $(VENV)/.installed-dev

@@ -17,6 +17,7 @@ def build_app() -> typer.Typer:
     # Here, so that Ctrl-C while they are read is dealt with like any other.
     from conformance.cli import app as conformance_commands
     from conformance.replay import app as replay_commands
+    from conformance.selfcheck.cli import app as selfcheck_command
     from reference_server.cli import app as server_commands
     from reference_server.listing import app as deviation_commands
 
@@ -24,6 +25,7 @@ def build_app() -> typer.Typer:
     app.callback()(_options)
     app.add_typer(conformance_commands)
     app.add_typer(replay_commands)
+    app.add_typer(selfcheck_command)
     app.add_typer(server_commands)
     app.add_typer(deviation_commands)
     return app

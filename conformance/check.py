@@ -16,6 +16,9 @@ from pydantic import JsonValue
 
 from conformance.budget import OUT_OF_BUDGET, Budget
 from conformance.case import Case, Phase
+from conformance.client.pace import Pace
+from conformance.client.read_only import READ_ONLY, ReadOnly
+from conformance.client.restraint import Restraint
 from conformance.crew import Crew, Task, crew_of, signals_blocked
 from conformance.endpoint import Endpoint
 from conformance.engine import Outcome, admit, reach
@@ -24,6 +27,7 @@ from conformance.findings.effort import Effort
 from conformance.findings.gate import Gate
 from conformance.findings.recording import record
 from conformance.fixtures.lab import Bench
+from conformance.fixtures.restrained import restrained
 from conformance.phases import PhaseLog
 from conformance.provisioning.opening import provisioning
 from conformance.provisioning.pools import Share
@@ -58,6 +62,9 @@ class Plan:
     budget: Budget | None = None
     shard: tuple[int, int] | None = None
     """Index, from 1, and count."""
+    rate: float | None = None
+    """Connections and frames a second, at most."""
+    is_read_only: bool = False
     available: dict[Phase, int] = field(default_factory=dict)
     """How many cases of each phase there are before any is chosen; those that are to be run where it is empty."""
     is_own: bool = False
@@ -76,9 +83,13 @@ class Plan:
             asked["budget_s"] = self.budget.seconds
         if self.shard is not None:
             asked["shard"] = "{}/{}".format(*self.shard)
-        if self.fail_fast:
-            asked["fail_fast"] = True
+        if self.rate is not None:
+            asked["rate"] = self.rate
+        asked |= {name: True for name, is_asked in self._switches().items() if is_asked}
         return asked
+
+    def _switches(self) -> dict[str, bool]:
+        return {"fail_fast": self.fail_fast, "read_only": self.is_read_only}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +112,13 @@ def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
 
     """
     log, started_s = PhaseLog(), time.monotonic()
-    with RunWriter(folder.run) as writer:
+    with RunWriter(folder.run) as writer, ExitStack() as stack:
         header = header_of(plan)
         writer.header(header)
         judge = Judge(plan.api, plan.endpoint.profile, plan.is_strict)
+        pace = stack.enter_context(Pace(plan.rate)) if plan.rate is not None else None
         try:
-            crew = _prepared(plan, judge, log)
+            crew = _prepared(plan, judge, pace, log)
         except CannotTest as exc:
             footer = footer_of(plan, [], log, time.monotonic() - started_s, End(trouble=str(exc)))
             writer.footer(footer)
@@ -131,31 +143,40 @@ def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
     return run
 
 
-def _prepared(plan: Plan, judge: Judge, log: PhaseLog) -> Crew:
+def _prepared(plan: Plan, judge: Judge, pace: Pace | None, log: PhaseLog) -> Crew:
     """Make sure that the cases can be run, and return who runs them."""
     with log.of(Phase.REACH):
         reach(plan.endpoint, plan.api)
     with ExitStack() as stack:
         with log.of(Phase.PROVISION):
-            bench = stack.enter_context(_bench(plan, Share()))
+            bench = stack.enter_context(_bench(plan, Share(), pace))
         with log.of(Phase.CONTROLS):
             admit(bench)
     return crew_of(
         Task(
             plan.cases,
             judge,
-            lambda share: _bench(plan, share),
+            lambda share: _bench(plan, share, pace),
             until_s=plan.budget.until_s if plan.budget else None,
-            longest_s=plan.endpoint.profile.timeouts.case_s,
+            # Whoever waits for its turn is not late.
+            longest_s=None if pace else plan.endpoint.profile.timeouts.case_s,
         ),
         plan.workers,
     )
 
 
 @contextmanager
-def _bench(plan: Plan, share: Share) -> Iterator[Bench]:
+def _bench(plan: Plan, share: Share, pace: Pace | None) -> Iterator[Bench]:
+    restraint = Restraint(pace, ReadOnly(plan.api) if plan.is_read_only else None)
     with provisioning(plan.endpoint, plan.api, share) as provisioner:
-        yield Bench(plan.api, plan.endpoint, provisioner, plan.seed, plan.label)
+        yield Bench(
+            plan.api,
+            plan.endpoint,
+            restrained(provisioner, restraint),
+            plan.seed,
+            plan.label,
+            restraint=restraint,
+        )
 
 
 def _record(
@@ -261,6 +282,10 @@ def _partial(plan: Plan, results: list[CaseResult]) -> Iterator[str]:
     if plan.shard is not None:
         index, count = plan.shard
         yield f"shard {index}/{count}: {planned} of {sum(plan.available.values())} cases"
-    left = sum(one.verdict is Verdict.NOT_RUN and one.reason == OUT_OF_BUDGET for one in results)
+    reasons = Counter(one.reason for one in results if one.verdict is Verdict.NOT_RUN)
+    left = reasons[OUT_OF_BUDGET]
     if left and plan.budget is not None:
         yield f"out of budget ({plan.budget.seconds:g} s): {left} of {planned} cases were not run"
+    if plan.is_read_only:
+        left = reasons[READ_ONLY]
+        yield f"read-only: {left} of {planned} cases were not run, as they would change something"

@@ -122,6 +122,13 @@ def check(
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts that make up the whole.")
     ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.01, metavar="R", help="At most so many connections and frames a second."),
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Send nothing that changes anything at the endpoint.")
+    ] = False,
     run_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run folder goes.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -164,6 +171,8 @@ def check(
                 workers=workers or usual_count(),
                 budget=None if limit_s is None else Budget(limit_s, time.monotonic()),
                 shard=part,
+                rate=rate,
+                is_read_only=read_only,
                 available=Counter(case.phase for case in everything),
                 is_own=not (url or endpoint),
                 gate=gate,

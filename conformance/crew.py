@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final, Protocol
@@ -134,6 +134,7 @@ class Workers:
                     yield from self._hear(next(one for one in self._workers if one.pipe is pipe))
                 yield from self._end_overdue()
                 yield None
+            self._dismiss()
             if not self._is_stopped:
                 yield from ((number, out_of_budget()) for number in range(self._next, len(self._task.cases)))
         finally:
@@ -209,6 +210,15 @@ class Workers:
                 worker.process.kill()
                 yield from self._bury(worker, f"it did not come to an end within {limit_s:g} s")
 
+    def _dismiss(self) -> None:
+        """Let the workers close what they have open, and wait for them."""
+        for worker in self._workers:
+            with suppress(OSError):
+                worker.pipe.send(None)
+        until_s = time.monotonic() + END_S
+        for worker in self._workers:
+            worker.process.join(max(0.0, until_s - time.monotonic()))
+
     def _end_all(self) -> None:
         for worker in self._workers:
             worker.process.terminate()
@@ -260,9 +270,8 @@ def _work(task: Task, share: Share, pipe: Connection, others: Sequence[Connectio
     try:
         with task.open_bench(share) as bench:
             pipe.send(None)
-            while True:
-                case = task.cases[pipe.recv()]
-                pipe.send(_slim(run_case(bench, task.judge, case, task.until_s)))
+            while (number := pipe.recv()) is not None:
+                pipe.send(_slim(run_case(bench, task.judge, task.cases[number], task.until_s)))
     except CannotTest as exc:
         pipe.send(exc)
     except (EOFError, OSError):

@@ -134,8 +134,7 @@ def read_endpoint(path: Path | None, overrides: dict[str, Any]) -> Endpoint:
     if "url" not in table:
         raise ConfigurationFaulty(f"{where}: no url is given")
     try:
-        folder = path.parent if path else Path()
-        endpoint = Endpoint.model_validate(table, context={"folder": folder})
+        endpoint = Endpoint.model_validate(table, context={"file": path or Path("endpoint.toml")})
         if endpoint.operator_url:
             checked_url(endpoint.operator_url)
     except ValidationError as exc:

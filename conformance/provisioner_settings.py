@@ -39,9 +39,25 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def folder_of(info: ValidationInfo) -> Path:
-    """Return the folder of the endpoint file, to which paths in it are relative."""
-    return Path((info.context or {}).get("folder", "."))
+def file_of(info: ValidationInfo) -> Path:
+    """Return the endpoint file, to whose folder paths in it are relative."""
+    return Path((info.context or {}).get("file", "endpoint.toml"))
+
+
+class Placed(Section):
+    """A table of the endpoint file that knows where that file is."""
+
+    file: Path = Path("endpoint.toml")
+    """The endpoint file; no file says so itself."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _note_file(cls, table: Any, info: ValidationInfo) -> Any:
+        if not isinstance(table, dict):
+            return table
+        if "file" in table:
+            raise ValueError("file: unknown key")
+        return {**table, "file": file_of(info)}
 
 
 def _read_secret(value: Any, info: ValidationInfo) -> Any:
@@ -61,7 +77,7 @@ def _read_secret(value: Any, info: ValidationInfo) -> Any:
             return found
         case [("file", str(name))]:
             try:
-                return (folder_of(info) / name).read_text(encoding="utf-8").strip()
+                return (file_of(info).parent / name).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as exc:
                 raise ValueError(f"the file {name} cannot be read") from exc
     raise ValueError('neither a text nor { env = "VARIABLE" } nor { file = "PATH" }')
@@ -176,7 +192,7 @@ class PlainTopic(Section):
         return self
 
 
-class StaticSettings(Section):
+class StaticSettings(Placed):
     """Agents and resources are ready-made and listed."""
 
     kind: Literal["static"]
@@ -186,6 +202,13 @@ class StaticSettings(Section):
     """Topic families of the documents for which nothing has to be made; all when absent, none beside plain topics."""
     plain: list[PlainTopic] = Field(default_factory=list)
     """Topics that the documents do not have."""
+    spent: str | None = None
+    """File that keeps what runs have used up; beside the endpoint file and named after it when absent."""
+
+    @property
+    def spent_file(self) -> Path:
+        """The file that keeps what runs have used up."""
+        return self.file.parent / (self.spent or f"{self.file.name}.spent")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> StaticSettings:
@@ -203,22 +226,16 @@ class StaticSettings(Section):
         return self
 
 
-class CommandSettings(Section):
+class CommandSettings(Placed):
     """A program makes agents and resources: a request a line on its standard input, an answer a line on its output."""
 
     kind: Literal["command"]
     argv: list[str] = Field(min_length=1)
     """The program and its arguments; it runs in the folder of the endpoint file."""
     timeout_s: float = Field(default=30.0, gt=0, le=600)
-    folder: Path = Path()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _note_folder(cls, table: Any, info: ValidationInfo) -> Any:
-        return _with_folder(table, info)
 
 
-class PythonSettings(Section):
+class PythonSettings(Placed):
     """An object written in Python makes agents and resources."""
 
     kind: Literal["python"]
@@ -228,21 +245,6 @@ class PythonSettings(Section):
     """Folder in which the module is looked for first, relative to that of the endpoint file."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Handed to the callable as they stand."""
-    folder: Path = Path()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _note_folder(cls, table: Any, info: ValidationInfo) -> Any:
-        return _with_folder(table, info)
-
-
-def _with_folder(table: Any, info: ValidationInfo) -> Any:
-    """Note where the endpoint file is; a file does not say so itself."""
-    if not isinstance(table, dict):
-        return table
-    if "folder" in table:
-        raise ValueError("folder: unknown key")
-    return {**table, "folder": folder_of(info)}
 
 
 ProvisionerSettings: TypeAlias = ControlSettings | StaticSettings | CommandSettings | PythonSettings

@@ -19,6 +19,7 @@ from reference_server.identifiers import Identifiers, credential_digest
 from reference_server.limits import Limits
 from reference_server.membership import OPERATOR, needs_resource, role_of
 from reference_server.outcome import Broadcast, Channel, Identity, Outcome
+from reference_server.plain_events import PlainEvents, rules_of
 from reference_server.presence import PRESENCE_DIFF, PRESENCE_STATE, PresenceTracker
 from reference_server.records import Agent, Resource
 from reference_server.store import MemoryStore, Store
@@ -70,6 +71,9 @@ class Application:
         self._now = now
         self._effects = effects
         self._enforcement = enforcement(api)
+        is_honest = type(self) is Application and enforcement is Enforcement
+        rules = rules_of(api, effects.events, self._enforcement.fits) if is_honest else {}
+        self.plain_events = PlainEvents(rules, self.store.resource_by_topic)
         self._presence = presence(self._identifiers)
         self._surroundings = Surroundings(
             api,
@@ -112,6 +116,9 @@ class Application:
 
     def handle(self, channel: Channel, event: str, payload: Any) -> Outcome:
         """Carry out one event: enforce the documents, run its effect, relay it, move the state, answer it."""
+        told = self.plain_events.told(channel, event, payload)
+        if told is not None:
+            return Outcome(broadcasts=told)
         try:
             known = self._enforcement.event_of(channel.family, event)
             ctx = self._context(

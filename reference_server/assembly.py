@@ -91,6 +91,13 @@ class Assembly:
             limits=self.settings.limits,
         )
         pieces = Pieces(
-            self.broker, self.connection, self.transport, self.decide, self.serializers, self.commits, ledger
+            self.broker,
+            self.connection,
+            self.transport,
+            self.decide,
+            self.serializers,
+            self.commits,
+            ledger,
+            plain_events=application.plain_events,
         )
         return await serve(application, self.api, self.settings, pieces)

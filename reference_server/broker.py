@@ -6,7 +6,7 @@ join_ref nor ref (`phoenix-wire.md` BC-1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
@@ -85,7 +85,8 @@ class Broker:
             return
         message = self.message_of(broadcast)
         if len(receivers) == 1:
-            receivers[0].send(_encoded(receivers[0].serializer, message))
+            (receiver,) = receivers
+            receiver.send(_encoded(receiver.serializer, message))
             return
         frames: dict[V1 | V2, Frame] = {}
         for receiver in receivers:
@@ -98,10 +99,10 @@ class Broker:
         """Return what every subscriber gets: with neither join_ref nor ref (BC-1)."""
         return Message(None, None, broadcast.topic, broadcast.event, broadcast.payload)
 
-    def _receivers(self, broadcast: Broadcast) -> list[Receiver]:
+    def _receivers(self, broadcast: Broadcast) -> Sequence[Receiver]:
         channels = self._topics.get(broadcast.topic)
-        if channels is None:
-            return []
+        if channels is None or (len(channels) == 1 and broadcast.exclude in channels):
+            return ()
         if broadcast.only is None and broadcast.subscribers_of is None:
             exclude = broadcast.exclude
             return [receiver for channel, receiver in channels.items() if channel is not exclude]
@@ -123,6 +124,7 @@ def _is_meant(channel: Channel, broadcast: Broadcast) -> bool:
 
 def _encoded(serializer: V1 | V2, message: Message) -> Frame:
     # An abstract class is asked last: it takes longer than all the rest.
-    if isinstance(serializer, V2) and not isinstance(message.payload, (dict, bytes, Mapping)):
+    payload = message.payload
+    if type(payload) is not dict and isinstance(serializer, V2) and not isinstance(payload, (bytes, Mapping)):
         raise UnsendableBroadcast(f"the payload of a broadcast of {message.event!r} is no object")
     return serializer.encode_server(message)

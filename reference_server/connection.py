@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from reference_server.admission import Admission
 from reference_server.commits import Commits
 from reference_server.counts import Counts
+from reference_server.flushing import Flushes
+from reference_server.inbound import decode
 from reference_server.limits import Limits
 from reference_server.outcome import Application, Broadcast, Channel, Identity, Outcome
+from reference_server.plain_events import PlainEvents
 from reference_server.redaction import describe_exception
 from reference_server.structured_log import log_event
 from reference_server.traffic import Queues
 from reference_server.versions import CRASH_CLOSE_CODE, PhoenixVersion
-from specs import json_limits, json_text
+from specs.json_text import PlainFields, decode_plain_fields, encode_string
 from specs.message import (
     HEARTBEAT,
     PHOENIX_TOPIC,
@@ -31,6 +34,7 @@ from specs.message import (
     PHX_LEAVE,
     Frame,
     Message,
+    frame_of,
     reply,
 )
 from specs.serializer import V1, V2, MalformedFrame
@@ -53,6 +57,8 @@ class _Membership:
     """As sent by the client."""
     channel_ref: Any
     """As the channel uses it in pushes and replies (J-12)."""
+    around_ref: tuple[bytes, bytes] | None = None
+    """What stands around the ref in the text of an empty reply, once there was one."""
 
 
 class Connection:
@@ -87,6 +93,9 @@ class Connection:
         self._counts = backend.counts
         self._close = close
         self._memberships: dict[str, _Membership] = {}
+        # Whoever replaces a way in or out sees every message: then there are no shorter ones.
+        honest = type(self) is Connection, type(serializer) is V2, type(self._version) is PhoenixVersion
+        self._plain_events = backend.plain_events if all(honest) else None
         self._broker.attach(self, identity.socket_id)
 
     @property
@@ -101,8 +110,13 @@ class Connection:
             `phoenix-wire.md` sections 4 to 9.
 
         """
+        is_harmless, plain = len(frame.data) <= self._harmless_bytes, None
+        if is_harmless and self._plain_events is not None and frame.is_text:
+            plain = decode_plain_fields(frame.data)
+            if plain is not None and self._is_plain_push(self._plain_events, plain):
+                return
         try:
-            message = self._decoded(frame)
+            message = decode(frame, self.serializer, self._limits) if plain is None else Message(*plain)
         except MalformedFrame as fault:
             self._log(logging.INFO, "malformed_frame", fault=str(fault))
             self._close(CRASH_CLOSE_CODE)
@@ -113,19 +127,6 @@ class Connection:
             self._join(message)
         else:
             self._on_topic(message)
-
-    def _decoded(self, frame: Frame) -> Message:
-        if len(frame.data) <= self._harmless_bytes:
-            return self.serializer.decode_client(frame)
-        is_json = frame.is_text or isinstance(self.serializer, V1)
-        limits = self._limits
-        excess = json_limits.excess(frame.data, limits.json_depth, limits.number_digits) if is_json else None
-        if excess is not None:
-            raise MalformedFrame(excess)
-        message = self.serializer.decode_client(frame)
-        if len(frame.data) > limits.field_bytes:
-            _refuse_long_fields(message, limits.field_bytes)
-        return message
 
     def disconnect(self) -> None:
         """Close the connection by the server's will, with the version's close code (T-4)."""
@@ -144,6 +145,25 @@ class Connection:
     def _log(self, level: int, event: str, **fields: str) -> None:
         identity = self.identity
         log_event(_log, level, event, socket=identity.socket.name, agent=identity.agent_id, **fields)
+
+    def _is_plain_push(self, events: PlainEvents, plain: PlainFields) -> bool:
+        """Carry out the push of a plain event, as `_push` does with any; tell whether it was one."""
+        join_ref, ref, topic, event, payload = plain
+        membership = self._memberships.get(topic)
+        if membership is None or ref is None or join_ref is None or join_ref != membership.join_ref:
+            return False
+        channel = membership.channel
+        try:
+            told = events.told(channel, event, payload)
+            if told is None:
+                return False
+            if told:
+                self._broadcast(told)
+            self._reply_emptily(membership, ref)
+            self._counts.push(channel.family.name, event, "ok", channel.family.events)
+        except Exception as exc:  # noqa: BLE001 - as in `_push`
+            self._crash(membership, exc)
+        return True
 
     def _on_topic(self, message: Message) -> None:
         membership = self._memberships.get(message.topic) if isinstance(message.topic, str) else None
@@ -218,23 +238,37 @@ class Connection:
     def _push(self, message: Message, membership: _Membership) -> None:
         try:
             outcome = self._application.handle(membership.channel, message.event, message.payload)
-            self._broadcast(outcome.broadcasts)
+            if outcome.broadcasts:
+                self._broadcast(outcome.broadcasts)
             self._reply_of_channel(message, membership, outcome)
             family = membership.channel.family
             self._counts.push(family.name, message.event, outcome.status, family.events)
-            self._broadcast(outcome.late_broadcasts)
-            self._push_all(membership, outcome)
+            if outcome.late_broadcasts or outcome.pushes:
+                self._broadcast(outcome.late_broadcasts)
+                self._push_all(membership, outcome)
         except Exception as exc:  # noqa: BLE001 - whatever the channel raises ends the channel alone (L-7)
             self._crash(membership, exc)
         else:
-            self._disconnect_all(outcome)
+            if outcome.disconnect:
+                self._disconnect_all(outcome)
 
     def _reply_of_channel(self, message: Message, membership: _Membership, outcome: Outcome) -> None:
+        is_empty = outcome.response == {} and outcome.status == "ok"
+        if is_empty and self._plain_events is not None and isinstance(message.ref, str):
+            self._reply_emptily(membership, message.ref)
+            return
         if isinstance(outcome.response, bytes) and not self._version.stringifies_refs:
             refs_are_strings = isinstance(message.ref, str) and isinstance(membership.channel_ref, str)
             if not refs_are_strings:
                 raise TypeError("this Phoenix has no binary reply to a ref that is no string")
         self._reply(message, membership.channel_ref, outcome.status, outcome.response)
+
+    def _reply_emptily(self, membership: _Membership, ref: str) -> None:
+        around = membership.around_ref
+        if around is None:
+            first = reply(membership.channel_ref, ref, membership.channel.topic, "ok", {})
+            around = membership.around_ref = cast("V2", self.serializer).around_ref(first)
+        self.send(frame_of((around[0] + encode_string(ref) + around[1], True)))
 
     def _leave(self, message: Message, membership: _Membership | None) -> None:
         if membership is None:
@@ -281,7 +315,7 @@ class Connection:
             self._write(Message(membership.channel_ref, None, topic, push.event, push.payload))
 
     def _disconnect_all(self, outcome: Outcome) -> None:
-        for socket_id in sorted(outcome.disconnect) if outcome.disconnect else ():
+        for socket_id in sorted(outcome.disconnect):
             self._broker.disconnect(socket_id)
 
     def _reply(self, message: Message, join_ref: Any, status: str, response: Any) -> None:
@@ -289,13 +323,6 @@ class Connection:
 
     def _write(self, message: Message) -> None:
         self.send(self.serializer.encode_server(message))
-
-
-def _refuse_long_fields(message: Message, most_bytes: int) -> None:
-    # A join's refs and topic are kept for as long as its channel lives.
-    for name in ("join_ref", "ref", "topic", "event"):
-        if len(json_text.encode(getattr(message, name))) > most_bytes:
-            raise MalformedFrame(f"{name} of more than {most_bytes} bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,3 +340,6 @@ class Backend:
     admission: Admission = field(default_factory=Admission)
     queues: Queues = field(default_factory=Queues)
     counts: Counts = field(default_factory=Counts)
+    flushes: Flushes = field(default_factory=Flushes)
+    plain_events: PlainEvents | None = None
+    """Those of `application` that a connection may settle without it."""

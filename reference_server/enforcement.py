@@ -16,7 +16,7 @@ from specs.signing import MissingSignedMember, signed_bytes, verify
 from specs.validation import Validator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from reference_server.records import Resource
     from specs.model import Api, Event, Nonce, Signature, Topic
@@ -61,6 +61,10 @@ class Enforcement:
         if event.signatures:
             self.check_members_once(payload)
         return _fitting(self._events[family.name, event.event], payload)
+
+    def fits(self, family: Topic, event: Event) -> Callable[[Any], bool]:
+        """Return what tells whether an object out of JSON text fits the schema of an event's payload."""
+        return self._events[family.name, event.event].is_valid_json
 
     def check_members_once(self, payload: Any) -> None:
         """Refuse a signed payload that names a member twice: what was signed, and what others read, may be the other one."""

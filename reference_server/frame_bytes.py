@@ -20,7 +20,7 @@ class SharedFrame(Frame):
 
 def encode_frame(frame: Frame) -> bytes:
     """Return the bytes of a WebSocket frame."""
-    if not isinstance(frame, SharedFrame):
+    if type(frame) is not SharedFrame:
         return _built(frame)
     if frame.on_wire is None:
         frame.on_wire = _built(frame)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -14,12 +14,14 @@ from rich.console import Console
 from rich.text import Text
 
 from reference_server.deviations.catalogue import UnknownDeviation, catalogue, select
+from reference_server.fleet import Fleet, as_row
 from specs.loader import DocumentsInvalid, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from reference_server.deviations.deviation import Deviation
+    from specs.model import Api
 
 USAGE_EXIT_CODE = 2
 _HEADINGS = ("deviation", "breaks", "what a client would see")
@@ -40,25 +42,43 @@ def deviations_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object on standard output instead of a table.")
     ] = False,
+    serve: Annotated[
+        bool,
+        typer.Option(
+            "--serve",
+            help="Start servers with any of them as JSON lines on standard input ask for (`reference_server/fleet.py`).",
+        ),
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Makes ids and credentials of --serve reproducible.")
+    ] = None,
+    control_token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="WIREPROOF_CONTROL_TOKEN",
+            show_envvar=True,
+            help="What the control sockets of --serve demand.",
+        ),
+    ] = None,
 ) -> None:
     """List the faults that `wireproof serve --deviate NAME` can have, each with the requirement that it breaks."""
     try:
-        chosen = select(catalogue(load(spec)).values(), include or [])
+        api = load(spec)
+        chosen = select(catalogue(api).values(), include or [])
     except DocumentsInvalid as exc:
         _refuse(*map(str, exc.faults))
     except UnknownDeviation as exc:
         _refuse(str(exc))
+    if serve:
+        _serve(api, seed, control_token)
+        return
     with _whole_output():
         print_json(chosen) if as_json else print_table(chosen)
 
 
 def print_json(chosen: Sequence[Deviation]) -> None:
     """Print the deviations as one JSON object."""
-    rows = [
-        {"name": one.name, "breaks": one.breaks, "shows": one.shows, "generated": one.is_generated}
-        for one in chosen
-    ]
-    print(json.dumps({"deviations": rows}, indent=2), flush=True)  # noqa: T201 - what the user asked for
+    print(json.dumps({"deviations": [as_row(one) for one in chosen]}, indent=2), flush=True)  # noqa: T201 - what the user asked for
 
 
 def print_table(chosen: Sequence[Deviation]) -> None:
@@ -75,6 +95,13 @@ def print_table(chosen: Sequence[Deviation]) -> None:
     told = f"{len(chosen)} deviations: {generated} derived from the documents, {len(chosen) - generated} written by hand"
     console.print(Text(f"\n{told}"), soft_wrap=True)
     sys.stdout.flush()
+
+
+def _serve(api: Api, seed: int | None, control_token: str | None) -> None:
+    if not hasattr(os, "fork"):
+        _refuse("--serve needs a system that can fork processes")
+    with suppress(BrokenPipeError):
+        Fleet(api, seed, control_token).serve()
 
 
 class _Page(Console):

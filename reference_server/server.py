@@ -16,6 +16,7 @@ from reference_server.counts import Counts
 from reference_server.handshake import Accept, OnRequest, Policy, Refuse, decide
 from reference_server.limits import Limits
 from reference_server.open_files import room_for_sockets
+from reference_server.plain_events import PlainEvents
 from reference_server.redaction import credential_names, shown_method, shown_target
 from reference_server.structured_log import log_event
 from reference_server.transport import WebSocketTransport
@@ -72,6 +73,8 @@ class Pieces:
     """Keeps them; None where they end with the process."""
     counts: Counts = field(default_factory=Counts)
     """Counts everything else."""
+    plain_events: PlainEvents | None = None
+    """Those of the application that need not go through it."""
 
 
 class Server:
@@ -174,6 +177,7 @@ async def serve(
         limits,
         admission,
         counts=pieces.counts,
+        plain_events=pieces.plain_events,
     )
     monitoring = Monitoring(api, pieces.counts, pieces.commits)
     policy = Policy(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from websockets.protocol import State
@@ -63,6 +64,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._live = live
         self._counts = backend.counts
         self._commits = backend.commits
+        self._flushes = backend.flushes
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self._last_inbound_s = self._loop.time()
@@ -106,12 +108,12 @@ class WebSocketTransport(asyncio.Protocol):
                 self._wire.receive_data(data)
         finally:
             self._is_reading = False
-        self._flush()
+        self.flush()
 
     def eof_received(self) -> bool:
         """Take note that the client sends no more; TCP is closed once everything is written."""
         self._wire.receive_eof()
-        self._flush()
+        self.flush()
         return self._transport.can_write_eof() and (bool(self._held) or self._wire.is_holding())
 
     def pause_writing(self) -> None:
@@ -153,8 +155,8 @@ class WebSocketTransport(asyncio.Protocol):
         self._wire.writes.append(data)
         self._unsent_bytes += len(data)
         if self._unsent_bytes > _HIGH_WATER_BYTES:
-            self._flush()
-        else:
+            self.flush()
+        elif not (self._is_reading or self._is_flush_due):
             self._schedule_flush()
 
     def close(self, code: int) -> None:
@@ -217,7 +219,7 @@ class WebSocketTransport(asyncio.Protocol):
         except Exception as exc:  # noqa: BLE001 - a crash of the connection process ends this socket alone
             self._log(logging.ERROR, "connection_crashed", exception=describe_exception(exc))
             self.close(CRASH_CLOSE_CODE)
-        if self._turns.is_over():
+        if monotonic() > self._turns.ends_s:
             self._turns.wait()
             self._stop_reading()
 
@@ -281,7 +283,7 @@ class WebSocketTransport(asyncio.Protocol):
                 self._wire.release()
             finally:
                 self._is_reading = False
-            self._flush()
+            self.flush()
         if not (self._wire.is_holding() or self._transport.is_closing()):
             self._transport.resume_reading()
 
@@ -292,9 +294,10 @@ class WebSocketTransport(asyncio.Protocol):
     def _schedule_flush(self) -> None:
         if not (self._is_reading or self._is_flush_due):
             self._is_flush_due = True
-            self._loop.call_soon(self._flush)
+            self._flushes.add(self)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what is queued, or hold it until what it may tell of is kept."""
         self._is_flush_due = False
         self._unsent_bytes = 0
         writes = self._wire.data_to_send()

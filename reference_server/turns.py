@@ -22,23 +22,19 @@ class Turns:
 
     """
 
-    __slots__ = ("_ends_s", "_go_on", "_loop", "is_waiting")
+    __slots__ = ("_go_on", "_loop", "ends_s", "is_waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, go_on: Callable[[], None]) -> None:
         self._loop = loop
         self._go_on = go_on
-        self._ends_s = 0.0
+        self.ends_s = 0.0
+        """Until when, by `time.monotonic`, the turn lasts; the clock of a loop may stand still within it."""
         self.is_waiting = False
         """Whether the connection has to wait for its next turn."""
 
     def begin(self) -> None:
         """Begin a turn."""
-        # The clock of a loop may stand still within a turn.
-        self._ends_s = monotonic() + TURN_S
-
-    def is_over(self) -> bool:
-        """Tell whether the turn has lasted long enough."""
-        return monotonic() > self._ends_s
+        self.ends_s = monotonic() + TURN_S
 
     def wait(self) -> None:
         """Go on in the next turn of the loop."""

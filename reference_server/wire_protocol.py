@@ -223,11 +223,14 @@ class WireProtocol(ServerProtocol):
 
     def _take_plain(self, data: bytes) -> bool:
         """Hand over a message of the lane; tell whether the connection goes on, and end it as the library would."""
-        if self._is_over_budget():
-            self.fail(CloseCode.POLICY_VIOLATION)
-            return False
+        if self._budget is not None:
+            self._budget.left -= 1
+            if self._budget.left < 0:
+                self.fail(CloseCode.POLICY_VIOLATION)
+                return False
         try:
-            self._complete(data, is_text=True)
+            data.decode()
+            self._on_message(frame_of((data, True)))
         except UnicodeDecodeError:
             self.fail(CloseCode.INVALID_DATA)
         except Exception:  # noqa: BLE001

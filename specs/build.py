@@ -158,6 +158,7 @@ def _event(row: Mapping[str, Any], rules: Mapping[str, str], document: Mapping[s
         sender_may_miss_broadcast=row.get("sender_may_miss_broadcast", False),
         next_state=row.get("next_state"),
         consumes=row.get("consumes", False),
+        is_query=row.get("query", False),
         signatures=tuple(Signature(**signature) for signature in row.get("signatures", ())),
         nonce=Nonce(**nonce) if nonce else None,
         setup=_steps(row.get("setup", ())),

@@ -7,25 +7,30 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
-_ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder()
+#: Looked for as a number, it is found in a tenth of the time.
+_BACKSLASH = ord("\\")
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 
 
-class _Fields(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+class _Fields(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
     """The array of a message as nearly every client writes it."""
 
     join_ref: str | None
     ref: str | None
     topic: str
     event: str
-    payload: msgspec.Raw
+    payload: Any
 
 
-_FIELDS_DECODER = msgspec.json.Decoder(_Fields)
+#: Join ref, ref, topic, event and payload.
+PlainFields: TypeAlias = tuple[str | None, str | None, str, str, Any]
+
+_decode_fields = msgspec.json.Decoder(_Fields).decode
 
 
 class MalformedJson(ValueError):
@@ -62,7 +67,7 @@ def decode(text: bytes | str) -> Any:
 
     """
     try:
-        return _DECODER.decode(text)
+        return _decode(text)
     except RecursionError:
         raise MalformedJson("nested too deeply") from None
     except UnicodeError as fault:
@@ -105,7 +110,7 @@ def repeats_a_member(value: Any) -> bool:
     return False
 
 
-def decode_plain_fields(text: bytes) -> tuple[str | None, str | None, str, str, Any] | None:
+def decode_plain_fields(text: bytes) -> PlainFields | None:
     """Decode an array of two refs, topic, event and payload, if it is a plain one.
 
     A plain one has five elements, strings or null as refs, strings as topic and event, and no object that names a member
@@ -120,16 +125,16 @@ def decode_plain_fields(text: bytes) -> tuple[str | None, str | None, str, str, 
 
     """
     try:
-        fields = _FIELDS_DECODER.decode(text)
-        payload = _DECODER.decode(fields.payload)
+        fields = _decode_fields(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
-    # The most frequent payload is told here: an object of as many members as its text has colons.
-    raw = bytes(fields.payload)
-    is_flat = isinstance(payload, dict) and raw.count(b":") == len(payload)
-    if not (is_flat or _names_each_member_once(raw, payload)):
-        return None
-    return fields.join_ref, fields.ref, fields.topic, fields.event, payload
+    topic, payload = fields.topic, fields.payload
+    plain = fields.join_ref, fields.ref, topic, fields.event, payload
+    # The most frequent payload is told here: where no colon is escaped, those outside of the topic are one for each member.
+    is_flat = (
+        type(payload) is dict and text.count(b":") == len(payload) + topic.count(":") and b"\\" not in text
+    )
+    return plain if is_flat or _names_each_member_once(text, list(plain)) else None
 
 
 def decode_strict(text: bytes | str) -> Any:
@@ -165,7 +170,7 @@ def encode(value: Any, *, nulls: int = 0) -> bytes:
 
     """
     try:
-        text = _ENCODER.encode(value)
+        text = _encode(value)
         # msgspec writes null for NaN: only a text with more nulls than are accounted for can hide one.
         hides_nan = text.count(b"null") > nulls and _has_non_finite(value)
     except RecursionError:
@@ -175,6 +180,11 @@ def encode(value: Any, *, nulls: int = 0) -> bytes:
     if hides_nan:
         raise NotJson("NaN and Infinity have no JSON text")
     return text
+
+
+def encode_string(value: str) -> bytes:
+    """Encode a string that came out of JSON text, so that it has one; in less time than `encode`."""
+    return _encode(value)
 
 
 def _has_non_finite(value: Any) -> bool:

@@ -138,6 +138,9 @@ def _names_in_event(
                 yield (file, f"{at}/{member}/{index}", f"no {noun} is named {name!r}")
     if row.get("next_state", document["initial_state"]) not in document["states"]:
         yield (file, f"{at}/next_state", f"no state is named {row['next_state']!r}")
+    for member in ("relay", "broadcasts", "next_state", "consumes", "signatures", "nonce"):
+        if row.get("query") and row.get(member):
+            yield (file, f"{at}/{member}", "an event that is a query has no effect")
     for index, signature in enumerate(row.get("signatures", ())):
         if signature["signer"] not in {"sender", *document["roles"]}:
             yield (file, f"{at}/signatures/{index}/signer", f"no role is named {signature['signer']!r}")

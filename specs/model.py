@@ -134,6 +134,8 @@ class Event:
     """Whether the source leaves open that the sender gets the broadcasts, too."""
     next_state: str | None = None
     consumes: bool = False
+    is_query: bool = False
+    """Whether it asks only, and changes nothing for anybody."""
     signatures: tuple[Signature, ...] = ()
     nonce: Nonce | None = None
     setup: tuple[Step, ...] = ()

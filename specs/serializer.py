@@ -147,12 +147,24 @@ class V2:
             FieldTooLong: If a field of a binary frame is longer than 255 bytes (B-8).
 
         """
-        if isinstance(message.payload, bytes):
+        payload, join_ref, ref = message.payload, message.join_ref, message.ref
+        if isinstance(payload, bytes):
             return Frame(_server_binary(message), is_text=False)
-        if _has_binary_response(message):
+        if message.event == PHX_REPLY and _has_binary_response(message):
             return Frame(_server_binary_reply(message), is_text=False)
-        nulls = (message.join_ref is None) + (message.ref is None)
-        return _text_frame(_v2_array(message), nulls)
+        fields = (join_ref, ref, message.topic, message.event, payload)
+        return _text_frame(fields, (join_ref is None) + (ref is None))
+
+    def around_ref(self, message: Message) -> tuple[bytes, bytes]:
+        """Return what stands before and behind the ref in the text frame of a message for a client.
+
+        Raises:
+            UnencodableMessage: If there is no JSON text.
+
+        """
+        text = self.encode_server(message).data
+        before = b"[" + _text_frame(message.join_ref).data + b","
+        return before, text[len(before) + len(_text_frame(message.ref).data) :]
 
     def encode_client(self, message: Message) -> Frame:
         """Write a client's message: text, or layout B-1 for a binary payload.

@@ -71,6 +71,7 @@ def test_the_installed_tool_finds_its_documents(wheel: Path, tmp_path: Path) -> 
 def test_every_document_and_schema_is_in_the_wheel(wheel_names: set[str]) -> None:
     """An installed tool finds its documents, the schemas that they must fit, and its presets."""
     data = [*(ROOT / "specs").rglob("*.json"), *(ROOT / "reports").rglob("*.json")]
+    data += (ROOT / "conformance").rglob("*.json")
     data += (ROOT / "reference_server").rglob("*.toml")
     assert len(data) > 20
     assert {path.relative_to(ROOT).as_posix() for path in data} <= wheel_names

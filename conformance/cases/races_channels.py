@@ -12,7 +12,7 @@ from conformance.cases.ordering import relaying
 from conformance.client.equality import holds
 from conformance.faults import CannotTell
 from conformance.verbs.arena import at_once
-from conformance.verbs.gathering import Gathering, Watcher
+from conformance.verbs.gathering import PATIENCE, STATE, Gathering, Watcher
 from conformance.verbs.observations import closes, replies
 from conformance.written import case
 from specs import message as phx
@@ -167,10 +167,7 @@ def disconnect_against_push(lab: Lab) -> None:
         speaker = talk.peer
         pushes = [_push(talk, speaker) for _ in range(PUSHES)]
         marks = {name: peer.mark() for name, peer in talk.listeners.items()}
-        with ThreadPoolExecutor(1) as beside:
-            asked = beside.submit(lab.bench.provisioner.request, "disconnect_agent", {"agent_id": agent_id})
-            at_once([(speaker, message) for message, _ in pushes], _shuffled(lab, DISCONNECT, number, GAPS_S))
-            asked.result()
+        _disconnect(lab, agent_id, [(speaker, message) for message, _ in pushes], number)
         closed = speaker.wait_closed()
         lab.demand(closed, DISCONNECT, "a disconnect closes the connection", "it is open")
         answered = [bool(replies(speaker, message)) for message, _ in pushes]
@@ -183,6 +180,19 @@ def disconnect_against_push(lab: Lab) -> None:
             listener.barrier(talk.topic)
             counts = [_count(talk, listener, payload, marks[name]) for _, payload in pushes]
             _demand_beginning(lab, name, counts, answered)
+
+
+def _disconnect(lab: Lab, agent_id: str, pushes: Sequence[tuple[Peer, Message]], number: int) -> None:
+    """Disconnect an agent right behind its pushes, or while they are sent."""
+    request, what = lab.bench.provisioner.request, {"agent_id": agent_id}
+    if number % 2:
+        at_once(pushes)
+        request("disconnect_agent", what)
+        return
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(request, "disconnect_agent", what)
+        at_once(pushes, _shuffled(lab, DISCONNECT, number, GAPS_S))
+        asked.result()
 
 
 def _demand_beginning(lab: Lab, name: str, counts: Sequence[int], answered: Sequence[bool]) -> None:
@@ -214,6 +224,8 @@ def joins_of_one_agent(lab: Lab) -> None:
         answer = peer.answer(join)
         if answer.kind != "ok":
             raise CannotTell(f"{peer.name} cannot join {gathering.topic}: {answer}")
+        if peer.wait_event(gathering.topic, STATE, patience=PATIENCE) is None:
+            raise CannotTell(f"no {STATE} has come to {peer.name}")
     watchers = [observer, *(Watcher(lab, gathering.topic, agent, peer) for peer in peers)]
     for watcher in watchers:
         is_full = watcher.sees(lambda present: len(_under(agent.agent_id, present - known)) == len(peers))

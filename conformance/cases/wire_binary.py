@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CUT = "binary/cut-frame-closes"
 KIND = "binary/unknown-kind-closes"
 JSON = "binary/json-in-binary-frame-closes"
-EMPTY = "binary/empty-data-accepted"
+BEAT = "binary/heartbeat-answered-as-text"
 NO_TEXT = "binary/field-not-text-contained"
 
 _INTERNAL_ERROR = 1011
@@ -114,9 +114,9 @@ def json_in_binary(lab: Lab) -> None:
     closes_with(Scene(lab), JSON, faults(named), (_INTERNAL_ERROR,))
 
 
-@wire_case("wire/binary/data", EMPTY)
+@wire_case("wire/binary/data", BEAT)
 def data(lab: Lab) -> None:
-    """A binary heartbeat is answered whatever its data: none, zeros, JSON, a frame, text that is no UTF-8, many bytes."""
+    """A binary heartbeat is answered as text whatever its data: none, zeros, JSON, a frame, text that is no UTF-8, many bytes."""
     contents = [
         b"",
         b"\x00",
@@ -135,7 +135,7 @@ def data(lab: Lab) -> None:
         )
         for content in contents
     ]
-    answered(Scene(lab), EMPTY, faults(named))
+    answered(Scene(lab), BEAT, faults(named))
 
 
 @wire_case("wire/binary/fields-not-text", NO_TEXT)

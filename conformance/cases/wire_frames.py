@@ -171,7 +171,7 @@ def masks(lab: Lab) -> None:
 @wire_case("wire/lengths", LENGTH)
 def lengths(lab: Lab) -> None:
     """A frame whose length is not true, or not in its shortest form, takes nothing from anybody else."""
-    text = heartbeat()
+    scene, text = Scene(lab), heartbeat()
     named = [
         (
             f"a frame that claims {more} bytes more than there are",
@@ -187,18 +187,13 @@ def lengths(lab: Lab) -> None:
         (f"a frame that claims {claimed} of its {len(text)} bytes", raw_frame(TEXT, text, length=claimed))
         for claimed in (0, 1, len(text) - 1)
     ]
-    contained(Scene(lab), LENGTH, faults(named))
-
-
-@wire_case("wire/long-forms-of-length", LENGTH)
-def long_forms_of_length(lab: Lab) -> None:
-    """A length in more bytes than it needs is taken or closes the connection, and others notice nothing."""
-    named = [
-        (f"a length of {len(heartbeat())} in {bits} bits", raw_frame(TEXT, heartbeat(), length_bits=bits))
+    contained(scene, LENGTH, faults(named))
+    long_forms = [
+        (
+            f"a {_NAMES[opcode]} frame with its length in {bits} bits",
+            raw_frame(opcode, data, length_bits=bits),
+        )
+        for opcode, data in ((TEXT, text), (PING, b"x"))
         for bits in (16, 64)
     ]
-    named += [
-        (f"a ping with its length in {bits} bits", raw_frame(PING, b"x", length_bits=bits))
-        for bits in (16, 64)
-    ]
-    contained(Scene(lab), LENGTH, faults(named), unanswered=())
+    contained(scene, LENGTH, faults(long_forms), unanswered=())

@@ -6,7 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from conformance.client.raw_frames import TEXT, raw_frame
-from conformance.verbs.json_kinds import NOT_JSON, TRAILING, VALUES, texts_that_are_not_json
+from conformance.verbs import json_kinds
+from conformance.verbs.json_kinds import NOT_JSON, NOTHING, TRAILING, VALUES
 from conformance.verbs.wire_faults import Scene, answered, closes_with, faults, heartbeat, wire_case
 
 if TYPE_CHECKING:
@@ -65,19 +66,19 @@ def literals(lab: Lab) -> None:
 @wire_case("wire/json/nothing", INVALID)
 def nothing(lab: Lab) -> None:
     """A text of white space, or of a byte order mark, closes the connection with 1011."""
-    _closes(lab, INVALID, texts_that_are_not_json(heartbeat().decode())["nothing"])
+    _closes(lab, INVALID, NOTHING)
 
 
 @wire_case("wire/json/beginnings", INVALID)
 def beginnings(lab: Lab) -> None:
     """A message that is cut anywhere closes the connection with 1011."""
-    _closes(lab, INVALID, texts_that_are_not_json(heartbeat().decode())["beginnings"])
+    _closes(lab, INVALID, json_kinds.beginnings(heartbeat().decode()))
 
 
 @wire_case("wire/json/rubbish", INVALID)
 def rubbish(lab: Lab) -> None:
     """Text that never was JSON, or has something before a message or inside it, closes the connection with 1011."""
-    _closes(lab, INVALID, texts_that_are_not_json(heartbeat().decode())["rubbish"])
+    _closes(lab, INVALID, json_kinds.rubbish(heartbeat().decode()))
 
 
 @wire_case("wire/json/trailing", BEHIND)

@@ -53,7 +53,11 @@ class Doubts:
         missed = self.missing_effects.get((family, effect), 0)
         if missed < 2 * FAILURES_IN_A_ROW or missed % PROBE_EVERY == 0:
             return usual_s
-        return min(usual_s, max(DOUBTFUL_S, SLOWEST_FACTOR * self._slow_answer_s()))
+        return min(usual_s, self.allowance_s(DOUBTFUL_S))
+
+    def allowance_s(self, shortest_s: float) -> float:
+        """Return how long to wait for what should come at once: longer where answers of this endpoint take longer."""
+        return max(shortest_s, SLOWEST_FACTOR * self._slow_answer_s())
 
     def _slow_answer_s(self) -> float:
         """Return the time within which 95 of 100 answers have come; 0 before the first."""

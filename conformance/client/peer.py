@@ -18,7 +18,7 @@ from specs.serializer import V1, V2
 from specs.session import Session
 
 MISTAKEN_S = 0.25
-"""How long to wait on for an answer once another push has been answered a second time."""
+"""How long to wait on at least for an answer once another push has been answered a second time."""
 
 Kind = Literal["ok", "error", "status", "crash", "closed-channel", "silence", "disconnected"]
 
@@ -95,7 +95,7 @@ class Peer:
         """Remember a message as sent, and return its frame for whoever puts it on the wire."""
         self._note(message)
         frame = self.serializer.encode_client(message)
-        self.wire.note_sent(frame)
+        self.wire.announce(frame)
         return frame
 
     def _note(self, message: Message) -> None:
@@ -150,7 +150,8 @@ class Peer:
             found = self._answer_in(pushed, start)
             if self.monitor.repeated_answers > repeated:
                 # Somebody else's push was answered twice: ours may have been meant, and then nothing more will come.
-                until_s = min(until_s, self.deadline.cap(self._doubts.patience_s("", "answer", MISTAKEN_S)))
+                left_s = self._doubts.allowance_s(MISTAKEN_S)
+                until_s = min(until_s, self.deadline.cap(self._doubts.patience_s("", "answer", left_s)))
         if kind is not None:
             self._doubts.note_effect(*kind, has_come=found is not None)
         if found is not None:

@@ -25,6 +25,9 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from conformance.client.deadline import Deadline
+from conformance.client.read_only import RawMessages
+from conformance.client.restraint import Restraint
 from conformance.client.steps import Arrived, Ended, LetGo, Opened, Sent
 from conformance.client.tcp import Unreachable, open_tcp
 from conformance.client.transcript import Transcript
@@ -57,27 +60,6 @@ class Closed:
         return f"closed with code {self.code}" if self.code is not None else "closed without a close frame"
 
 
-class Deadline:
-    """An absolute end for everything that a case waits for: so many seconds from now, or a monotonic time before that."""
-
-    def __init__(self, seconds: float, latest_s: float | None = None) -> None:
-        self._latest_s = float("inf") if latest_s is None else latest_s
-        self._at_s = min(time.monotonic() + seconds, self._latest_s)
-
-    def cap(self, seconds: float) -> float:
-        """Return the monotonic time in `seconds` from now, or the deadline where that is sooner."""
-        return min(time.monotonic() + seconds, self._at_s)
-
-    @property
-    def has_passed(self) -> bool:
-        """Whether the time is up."""
-        return time.monotonic() >= self._at_s
-
-    def extend(self, seconds: float) -> None:
-        """Give more time, for what was spent on waiting for ourselves; never beyond the latest time."""
-        self._at_s = min(self._at_s + seconds, self._latest_s)
-
-
 class _Client(ClientProtocol):
     """The library's client, but for what it was not offered: that is for the cases about the handshake to judge."""
 
@@ -93,13 +75,20 @@ class Wire:
     """One open WebSocket connection."""
 
     def __init__(
-        self, sock: socket.socket, protocol: ClientProtocol, name: str, transcript: Transcript
+        self,
+        sock: socket.socket,
+        protocol: ClientProtocol,
+        name: str,
+        transcript: Transcript,
+        restraint: Restraint | None = None,
     ) -> None:
         self.name = name
         self.number = transcript.connection()
         self._sock = sock
         self._protocol = protocol
         self._transcript = transcript
+        self._restraint = restraint or Restraint()
+        self._raw = RawMessages()
         self._frames: deque[Frame] = deque()
         self._parts: list[bytes] = []
         self._is_text = True
@@ -118,6 +107,7 @@ class Wire:
         timeout_s: float,
         headers: dict[str, str] | None = None,
         ca: Path | None = None,
+        restraint: Restraint | None = None,
     ) -> Wire:
         """Open a WebSocket.
 
@@ -127,7 +117,7 @@ class Wire:
 
         """
         protocol = _Client(parse_uri(url), max_size=MAX_MESSAGE_BYTES)
-        wire = cls(open_tcp(url, timeout_s, ca=ca), protocol, name, transcript)
+        wire = cls(open_tcp(url, timeout_s, ca=ca), protocol, name, transcript, restraint)
         transcript.add(name, "opened", url)
         status: int | None = 0
         try:
@@ -172,8 +162,13 @@ class Wire:
             raise Unreachable(f"the handshake response is not valid: {failure}")
 
     def send(self, frame: Frame) -> None:
-        """Send one unfragmented message."""
-        self.note_sent(frame)
+        """Send one unfragmented message.
+
+        Raises:
+            CannotProvision: If the run is read-only and the message might change something; as for all that sends.
+
+        """
+        self.announce(frame)
         if self._protocol.state is not State.OPEN:
             return
         if frame.is_text:
@@ -188,6 +183,8 @@ class Wire:
 
     def send_bytes(self, data: bytes, what: str) -> None:
         """Put bytes on the wire that need not be a WebSocket frame; `what` goes into the transcript."""
+        self._restraint.check_raw(self._raw, data)
+        self._restraint.wait()
         self._transcript.add(self.name, "sent", f"<{what}: {data[:60].hex(' ')}>")
         self._sent("bytes", data)
         self._write(data)
@@ -200,6 +197,8 @@ class Wire:
 
     def send_fragments(self, parts: list[bytes]) -> None:
         """Send one text message in several frames."""
+        self._restraint.check(b"".join(parts), is_text=True)
+        self._restraint.wait()
         self._transcript.add(self.name, "sent", f"<{len(parts)} fragments: {b''.join(parts)!r}>")
         self._sent("fragments", *parts)
         self._protocol.send_text(parts[0], fin=len(parts) == 1)
@@ -209,6 +208,7 @@ class Wire:
 
     def ping(self, data: bytes) -> None:
         """Send a WebSocket ping."""
+        self._restraint.wait()
         self._transcript.add(self.name, "sent", f"<ping {data!r}>")
         self._sent("ping", data)
         self._protocol.send_ping(data)
@@ -232,8 +232,15 @@ class Wire:
         self._transcript.took(Arrived(self.number, frame.data, frame.is_text))
         return frame
 
-    def note_sent(self, frame: Frame) -> None:
-        """Put a message that is sent into the transcript."""
+    def announce(self, frame: Frame) -> None:
+        """Put a message that is about to be sent into the transcript, once it may be sent.
+
+        Raises:
+            CannotProvision: If the run is read-only and the message might change something.
+
+        """
+        self._restraint.check(frame.data, is_text=frame.is_text)
+        self._restraint.wait()
         self._transcript.add(self.name, "sent", frame.data.decode() if frame.is_text else frame.data)
         self._sent("text" if frame.is_text else "binary", frame.data)
 

@@ -15,7 +15,7 @@ from conformance.fixtures.stage import Stage
 from conformance.machines.drawing import AT, Moves, arguments
 from conformance.machines.play import Due, Play, Scene, Sent
 from conformance.machines.witness import Witness
-from conformance.models.discovery import ACCEPTED, Directory
+from conformance.models.discovery import Directory
 from conformance.models.expectation import Push
 from conformance.models.worlds import Outcome
 from specs.history.pictures import Picture, Refs
@@ -245,11 +245,12 @@ MOVES: Moves = {
     "discover": arguments(who=WHO, at=AT, word=st.integers(0, 2)),
     "update": arguments(who=WHO, at=AT),
     "settle": arguments(),
+}
+CONNECTIONS: Moves = {
     "rejoin": arguments(who=WHO, at=AT),
     "leave": arguments(who=WHO, at=AT),
     "reconnect": arguments(who=WHO, at=AT),
     "drop": arguments(who=WHO, at=AT),
     "leave_stale": arguments(who=WHO, at=AT),
 }
-WEIGHTS = {"settle": 3}
-REQUIREMENTS = (ACCEPTED,)
+WEIGHTS = {"settle": 2}

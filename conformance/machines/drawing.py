@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 Arguments: TypeAlias = st.SearchStrategy[dict[str, Any]]
 Moves: TypeAlias = Mapping[str, Arguments]
@@ -53,39 +53,69 @@ COMMON: Moves = {
 }
 
 
+FAVOURED = 4
+"""How many times as often as usual the favourite move of an example is drawn."""
+OWN_SHARE = 5
+"""One move of so many is about connections and joins, the others are those that the family has of its own."""
+
+
 class Machine(RuleBasedStateMachine):
-    """Draws moves and hands each on; what they lead to is no matter of its own."""
+    """Draws moves and hands each on; what they lead to is no matter of its own.
+
+    Each example has a move that it favours: what needs the same move again and again is found as well as what needs many.
+    """
+
+    mixes: ClassVar[Mapping[str, Arguments]]
+    """What is drawn, by the favourite."""
 
     def __init__(self, carry_out: Callable[[dict[str, Any]], None], end: Callable[[], None]) -> None:
         super().__init__()
         self.carry_out = carry_out
         self._end = end
+        self._mix: Arguments = st.nothing()
 
     def teardown(self) -> None:
         """End the example."""
         self._end()
 
 
-def machine_of(name: str, moves: Moves, weights: Mapping[str, int]) -> type[Machine]:
-    """Return a state machine with a rule for each move.
+def machine_of(name: str, moves: Moves, weights: Mapping[str, int], connections: Moves) -> type[Machine]:
+    """Return the state machine of a family.
 
     Args:
         name: Of the class.
-        moves: Their arguments.
+        moves: The arguments of the moves that the family has of its own.
         weights: How many times as often as others a move is drawn; one with 0 never.
+        connections: The moves that make, end and renew connections and joins.
 
     """
-    rules = {
-        f"{move}_{number}": _rule(move, drawn)
-        for move, drawn in moves.items()
-        for number in range(weights.get(move, 1))
+    others = _mix(connections, weights)
+    mixes = {
+        favourite: _shared(_mix(moves, {**weights, favourite: FAVOURED * weights.get(favourite, 1)}), others)
+        for favourite in moves
     }
-    return type(name, (Machine,), rules)
+    members = {
+        "mixes": mixes,
+        "begin": initialize(favourite=st.sampled_from(sorted(moves)))(_begin),
+        # One rule for all: Hypothesis would leave most of many out of an example, whatever their weights.
+        "move": rule(data=st.data())(_draw_move),
+    }
+    return type(name, (Machine,), members)
 
 
-def _rule(move: str, drawn: Arguments) -> Any:
-    def draw(self: Machine, given: dict[str, Any]) -> None:
-        self.carry_out({"do": move, **given})
+def _begin(self: Machine, favourite: str) -> None:
+    self._mix = self.mixes[favourite]
 
-    draw.__name__ = move
-    return rule(given=drawn)(draw)
+
+def _draw_move(self: Machine, data: st.DataObject) -> None:
+    self.carry_out(data.draw(self._mix))
+
+
+def _shared(own: Arguments, others: Arguments) -> Arguments:
+    return st.integers(1, OWN_SHARE).flatmap(lambda drawn: others if drawn == OWN_SHARE else own)
+
+
+def _mix(moves: Moves, weights: Mapping[str, int]) -> Arguments:
+    names = [name for name in moves for _ in range(weights.get(name, 1))]
+    named = {name: drawn.map(lambda given, name=name: {"do": name, **given}) for name, drawn in moves.items()}  # type: ignore[misc]
+    return st.sampled_from(names).flatmap(named.__getitem__)

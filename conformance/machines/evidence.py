@@ -63,12 +63,17 @@ class Example:
         """Carry out a move that was drawn, or one that is of more use."""
         if self.is_over or self._play is None:
             return
-        move, length = self._play.steered(drawn), len(self._program)
-        if move is None:
+        move = self._play.steered(drawn)
+        if move is None or self._has_carried_out(move):
             return
+        before = self._play.prelude(move)
+        if before is not None and self._has_carried_out(before):
+            self.carry_out(move)
+
+    def _has_carried_out(self, move: Move) -> bool:
+        length = len(self._program)
         self.carry_out(move)
-        if len(self._program) == length and (before := self._play.prelude(move)) is not None:
-            self.carry_out(before)
+        return len(self._program) > length
 
     def end(self) -> Evidence:
         """Let everything arrive, close all connections, and return what was shown."""

@@ -185,4 +185,3 @@ MOVES: Moves = {
     "resend": arguments(who=WHO, at=AT, back=BACK),
 }
 WEIGHTS = {"send": 3, "acknowledge": 2, "reject": 2, "rejoin": 2, "reconnect": 2}
-REQUIREMENTS = ("messages/delivered",)

@@ -13,7 +13,7 @@ from conformance.machines.forging import FORGED, GOOD, signed
 from conformance.machines.moves import Move, NotApplicable, Program, concrete, nth
 from conformance.machines.play import Play, Scene
 from conformance.models.expectation import Push
-from conformance.models.negotiation import ACCEPTED, SMALLEST, Session
+from conformance.models.negotiation import SMALLEST, Session
 from specs.amounts import add, average, format_amount, subtract
 
 ROUNDS_TO = Decimal("0.01")
@@ -58,8 +58,10 @@ class NegotiationPlay(Play[Session]):
         """Make an offer before anything is accepted."""
         if move["do"] == "offer" or move["do"] in COMMON:
             return super().prelude(move)
-        who = 1 - move.get("who", 0)
-        amount = OFFERED[(len(self.scene(move["on"]).pushed) + move.get("at", 0)) % len(OFFERED)]
+        scene = self.scene(move["on"])
+        has_offered = [bool(scene.worlds.likely.side(self.role(who)).offers) for who in (0, 1)]
+        who = has_offered.index(False) if False in has_offered else 1 - move.get("who", 0)
+        amount = OFFERED[(len(scene.pushed) + move.get("at", 0)) % len(OFFERED)]
         return {"do": "offer", "who": who, "at": 0, "amount": amount, "back": 0, "on": move["on"]}
 
     def ends(self, move: Move) -> bool:
@@ -215,4 +217,3 @@ MOVES: Moves = {
     "resend": arguments(who=WHO, at=AT, back=BACK, on=ON),
 }
 WEIGHTS = {"offer": 4, "accept": 3, "resend": 2}
-REQUIREMENTS = (ACCEPTED,)

@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.case import Case, Phase
 from conformance.fixtures.lab import Lab
-from conformance.machines import discovery, messages, negotiation, payment, task
+from conformance.machines import discovery, messages, negotiation, payment, reportable, task
 from conformance.machines.drawing import COMMON, Moves, machine_of
 from conformance.machines.play import Play
 from conformance.machines.search import Effort, Search, run_program
@@ -28,11 +28,12 @@ class Offer:
     requirements: tuple[str, ...]
     """What it can report, the main one first."""
     weights: Mapping[str, int] = field(default_factory=dict)
+    connections: Moves = field(default_factory=lambda: COMMON)
 
     def case(self, effort: Effort) -> Case:
         """Return the machine as a case."""
         family = self.play.FAMILY
-        machine = machine_of(f"{family}Machine", {**COMMON, **self.moves}, self.weights)
+        machine = machine_of(f"{family}Machine", self.moves, self.weights, self.connections)
 
         def run(lab: Lab) -> None:
             if lab.program is not None:
@@ -49,7 +50,7 @@ OFFERS = (
         payment.PaymentPlay,
         payment.MOVES,
         "Two parties propose, acknowledge, reject, dispute and close as they may and may not.",
-        payment.REQUIREMENTS,
+        reportable.PAYMENT,
         payment.WEIGHTS,
     ),
     Offer(
@@ -57,7 +58,7 @@ OFFERS = (
         task.TaskPlay,
         task.MOVES,
         "A client and a provider stream, complete, save checkpoints and end tasks as they may and may not.",
-        task.REQUIREMENTS,
+        reportable.TASK,
         task.WEIGHTS,
     ),
     Offer(
@@ -65,7 +66,7 @@ OFFERS = (
         negotiation.NegotiationPlay,
         negotiation.MOVES,
         "A client and a provider offer, accept and reject as they may and may not.",
-        negotiation.REQUIREMENTS,
+        reportable.NEGOTIATION,
         negotiation.WEIGHTS,
     ),
     Offer(
@@ -73,7 +74,7 @@ OFFERS = (
         messages.MessagesPlay,
         messages.MOVES,
         "Two agents are sent messages and settle their own and each other's.",
-        messages.REQUIREMENTS,
+        reportable.MESSAGES,
         messages.WEIGHTS,
     ),
     Offer(
@@ -81,8 +82,9 @@ OFFERS = (
         discovery.DiscoveryPlay,
         discovery.MOVES,
         "Three agents come and go, announce, discover and change their metadata.",
-        discovery.REQUIREMENTS,
+        reportable.DISCOVERY,
         discovery.WEIGHTS,
+        discovery.CONNECTIONS,
     ),
 )
 

@@ -77,6 +77,7 @@ class PaymentPlay(Play[Channel]):
         if move["do"] == "propose" or move["do"] in COMMON:
             return super().prelude(move)
         who = move["who"] if isinstance(move.get("who"), int) else move.get("back", 0) % 2
+        who = 1 - who if move["do"] == "acknowledge_two_at_once" else who
         return {
             "do": "propose",
             "who": who,
@@ -91,6 +92,17 @@ class PaymentPlay(Play[Channel]):
         """Choose among the nonces that are there."""
         scene = self.known(move.get("on", 0))
         channel = self.model(0) if scene is None else scene.worlds.likely
+        if move["do"] == "close" and channel.pending and not move.pop("hasty"):
+            answer = ("acknowledge", "reject")[len(channel.executed) % 2]
+            return {
+                "do": answer,
+                "who": "payee",
+                "at": move["at"],
+                "which": "pending",
+                "back": 0,
+                "on": move["on"],
+            }
+        move.pop("hasty", None)
         there = {"pending": channel.pending, "executed": channel.executed, "dropped": channel.dropped}
         used = [word for word, nonces in there.items() if nonces]
         if move["do"] == "propose":
@@ -312,7 +324,8 @@ MOVES: Moves = {
     "dispute": arguments(who=WHO, at=AT, on=ON),
     "close": mostly(
         1,
-        arguments(who=WHO, at=AT, final=st.sampled_from(("current", "current", "other")), on=ON),
+        arguments(who=WHO, at=AT, final=st.sampled_from(("current", "current", "other")), on=ON, hasty=False),
+        {"hasty": True},
         {"final": st.sampled_from(("other", "more", "less"))},
         {"sign": st.sampled_from(("swapped", "foreign-key"))},
     ),
@@ -320,5 +333,4 @@ MOVES: Moves = {
     "acknowledge_two_at_once": arguments(who=WHO, back=BACK, on=ON),
     "resend": arguments(who=WHO, at=AT, back=BACK, on=ON),
 }
-WEIGHTS = {"propose": 4, "acknowledge": 4, "resend": 2}
-REQUIREMENTS = ("payment/money-conserved",)
+WEIGHTS = {"propose": 4, "acknowledge": 4, "reject": 2, "close": 2, "resend": 2}

@@ -10,7 +10,7 @@ from conformance.client.equality import holds
 from conformance.faults import CannotTell
 from conformance.fixtures.stage import Stage
 from conformance.machines.forging import SIGNATURES
-from conformance.machines.moves import Move, NotApplicable, Program
+from conformance.machines.moves import Move, NotApplicable, Program, nth
 from conformance.machines.witness import Witness
 from conformance.models.expectation import Kind, Model, Push
 from conformance.models.worlds import Outcome, Worlds
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Model)
 
 UNMATCHED = "unmatched topic"
-EARLY = 6
+EARLY = 4
 """Pushes on a topic before one that ends it is drawn."""
-LATE = 4
+LATE = 3
 """Pushes on a topic that has ended before others are preferred."""
 
 
@@ -326,9 +326,7 @@ class Play(Generic[M]):
         """Send an earlier push of a participant again, byte for byte but for its refs."""
         scene = self.scene(on)
         mine = [push for push in scene.pushed if push.by == self.role(who)]
-        if back >= len(mine):
-            raise NotApplicable
-        self.push(scene, who, at, mine[-1 - back])
+        self.push(scene, who, at, nth(mine[::-1], back))
 
     def _joined(self, who: int, at: int, scene: Scene[M]) -> Witness:
         witness = self.witnesses.get((self.name(who), at))

@@ -21,14 +21,20 @@ from conformance.machines.shortening import Allowance, shortened
 class Effort:
     """How much one machine may do."""
 
-    examples: int = 20
-    moves: int = 25
+    examples: int = 50
+    moves: int = 20
     """Of an example."""
     drawing_s: float = 20.0
     """Where an endpoint is slow, fewer examples are drawn."""
     shortening: int = 150
     """Executions that shortening may take."""
-    shortening_s: float = 8.0
+    shortening_s: float = 10.0
+
+
+BATCH = 9
+"""Examples of one run of Hypothesis: from the tenth on it would make most of them of parts of one, again and again."""
+IN_VAIN = 5
+"""After so many examples in a row that could not be carried to their end, no more are drawn."""
 
 
 class _Enough(BaseException):
@@ -51,7 +57,7 @@ class Search:
         self.found: Evidence | None = None
         """The first example that breaks something binding; until there is one, the first that gives advice."""
         self._advice: dict[str, Breach] = {}
-        self._drawn = self._whole = 0
+        self._drawn = self._whole = self._in_vain = 0
         self._reason = ""
 
     def run(self, machine: type[Machine]) -> None:
@@ -70,15 +76,24 @@ class Search:
             raise CannotTell(f"{shown}: {self._reason}")
 
     def _draw(self, machine: type[Machine]) -> None:
-        @seed(seed_of(self._lab))
-        def begin() -> Machine:
-            self._example = Example(self._next_lab(), self._company)
-            return machine(self._draw_move, self._end)
-
         try:
-            run_state_machine_as_test(begin, settings=_settings(self._effort))  # type: ignore[arg-type]
+            for run in range(-(-self._effort.examples // (BATCH - 1))):
+                self._draw_batch(machine, run)
         except _Enough:
             return
+
+    def _draw_batch(self, machine: type[Machine], run: int) -> None:
+        """Let Hypothesis draw a few examples; the simplest one comes first, and is of no use again and again."""
+        to_skip = int(run > 0)
+
+        @seed(seed_of(self._lab) + run)
+        def begin() -> Machine:
+            nonlocal to_skip
+            self._example = None if to_skip else Example(self._next_lab(), self._company)
+            to_skip = 0
+            return machine(self._draw_move, self._end)
+
+        run_state_machine_as_test(begin, settings=_settings(self._effort))  # type: ignore[arg-type]
 
     def _next_lab(self) -> Lab:
         self._labs += 1
@@ -100,7 +115,9 @@ class Search:
             self.found = evidence
         for breach in evidence.breaches:
             self._advice.setdefault(breach.requirement, breach)
-        if evidence.violation is not None or time.monotonic() >= self._until_s:
+        self._in_vain = 0 if evidence.cut_short is None else self._in_vain + 1
+        is_late = time.monotonic() >= self._until_s or self._in_vain >= IN_VAIN
+        if evidence.violation is not None or is_late:
             raise _Enough
 
     def _shortest(self, found: Evidence) -> tuple[Evidence, bool]:
@@ -167,7 +184,7 @@ def seed_of(lab: Lab) -> int:
 
 def _settings(effort: Effort) -> settings:
     return settings(
-        max_examples=effort.examples,
+        max_examples=BATCH,
         stateful_step_count=effort.moves,
         phases=[Phase.generate],
         database=None,

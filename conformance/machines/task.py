@@ -12,7 +12,7 @@ from conformance.machines.drawing import AT, BACK, COMMON, ON, PICK, WHO, Moves,
 from conformance.machines.moves import Move, NotApplicable, Program, concrete, nth
 from conformance.machines.play import Play, Scene
 from conformance.models.expectation import Push
-from conformance.models.task import ACCEPTED, SENDERS, Stream, Task
+from conformance.models.task import SENDERS, Stream, Task
 
 TEXTS = ("a", "\u00e9\u6f22\U0001f600", "", "line\nline", "tick \u2713 ", "e\u0301")
 """Beyond ASCII, beyond the basic plane, nothing at all, not normalised."""
@@ -251,4 +251,3 @@ MOVES: Moves = {
     "resend": arguments(who=WHO, at=AT, back=BACK, on=ON),
 }
 WEIGHTS = {"chunk": 5, "complete_stream": 4, "checkpoint": 2, "resend": 2}
-REQUIREMENTS = (ACCEPTED,)

@@ -81,6 +81,8 @@ class Session:
             return EITHER
         if amount == self.bound:
             return accept("negotiation/offer-at-bound-accepted", f"is of exactly {self.bound}")
+        if len(self.side(push.by).offers) == FREE_OFFERS - 1:
+            return accept("negotiation/offer-count-limit", f"is offer {FREE_OFFERS} of its side")
         return accept(ACCEPTED)
 
     def _expects_acceptance(self, push: Push) -> Expectation:

@@ -62,7 +62,7 @@ class CommandProvisioner(Provisioner):
             CannotTest: If it does not answer the greeting as it must.
 
         """
-        self._program = Program(self._settings.argv, self._settings.folder)
+        self._program = Program(self._settings.argv, self._settings.file.parent)
         try:
             self._lacks = self._exchange("hello", self._hello).get("lacks", {})
         except (ProgramFailed, CannotProvision) as exc:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from conformance.client.transcript import Transcript
-from conformance.client.wire import Deadline, HandshakeRefused, Unreachable, Wire
+from conformance.client.wire import HandshakeRefused, Unreachable, Wire
 from conformance.endpoint import Endpoint
 from conformance.faults import CannotProvision, CannotTest
 from conformance.fixtures.provision import Agent, Provisioner
@@ -22,7 +23,7 @@ from specs.session import Session
 VSN = "2.0.0"
 TOPIC = "control"
 MISTAKEN_S = 0.25
-"""How long to wait for the right reply once one with another ref has come."""
+"""How long to wait at least for the right reply once one with another ref has come."""
 
 
 class ControlProvisioner(Provisioner):
@@ -122,7 +123,8 @@ class ControlProvisioner(Provisioner):
         """
         if self._wire is None:
             return None
-        until_s = Deadline(self._timeout_s).cap(self._timeout_s)
+        began_s = time.monotonic()
+        until_s = began_s + self._timeout_s
         self._wire.send(SERIALIZERS[VSN].encode_client(message))
         mistaken: phx.Message | None = None
         while (frame := self._wire.receive(until_s)) is not None:
@@ -130,8 +132,9 @@ class ControlProvisioner(Provisioner):
             if reply is not None and (reply.ref == message.ref or self._is_misreferring):
                 return _object(reply.payload)
             if reply is not None:
-                mistaken = reply
-                until_s = min(until_s, Deadline(MISTAKEN_S).cap(MISTAKEN_S))
+                # The right one may take as long again as this one took.
+                mistaken, now_s = reply, time.monotonic()
+                until_s = min(until_s, now_s + max(MISTAKEN_S, now_s - began_s))
         self._is_misreferring = mistaken is not None
         return None if mistaken is None else _object(mistaken.payload)
 

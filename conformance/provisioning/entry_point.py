@@ -150,7 +150,7 @@ def _callable(settings: PythonSettings) -> Callable[[Commission], Any]:
     if ":" not in entry:
         return _installed(entry)
     if settings.path is not None:
-        folder = str((settings.folder / settings.path).resolve())
+        folder = str((settings.file.parent / settings.path).resolve())
         if folder not in sys.path:
             sys.path.insert(0, folder)
     module, _, attribute = entry.partition(":")

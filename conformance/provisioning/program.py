@@ -51,7 +51,7 @@ class Program:
     def _found(name: str, folder: Path) -> str:
         """Return the path of a program beside the endpoint file, or its name where there is none."""
         beside = folder / name
-        return str(beside.resolve()) if beside.is_file() else name
+        return str(beside.absolute()) if beside.is_file() else name
 
     def ask(self, line: bytes, timeout_s: float) -> bytes:
         """Write a line and return the line that comes back, both without their ends.

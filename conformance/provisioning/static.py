@@ -1,8 +1,8 @@
 """Provisions from lists of ready-made agents and resources.
 
-A resource is given once. An agent is given once in an attempt at a case, and again in later ones, the one that has rested
-longest first; only where a case asks for an agent with certain attributes does it get one that nobody has used before, since
-a case may have changed them.
+A resource is given once, in this run and all later ones. An agent is given once in an attempt at a case, and again in later
+ones, the one that has rested longest first; only where a case asks for an agent with certain attributes does it get one that
+nobody has used before, since a case may have changed them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from conformance.fixtures.provision import Agent, PlainFamily, Provisioner
 from conformance.provisioner_settings import PooledAgent, PooledResource, StaticSettings, signing_seed
 from conformance.provisioning.plain import plain_family
 from conformance.provisioning.pools import Share, shared
+from conformance.provisioning.spent import Spent
 from specs.model import Api, Topic
 from specs.participants import Participant
 from specs.signing import SigningKeyPair
@@ -41,9 +42,9 @@ class StaticProvisioner(Provisioner):
         self._resources = resources
         self._is_share = share.count > 1
         self._rested = list(agents)
-        self._used: set[str] = set()
         self._in_use: dict[str, PooledAgent] = {}
-        self._left = list(resources)
+        self._used_agents = Spent(settings.spent_file, "agent")
+        self._used_topics = Spent(settings.spent_file, "topic")
         self._is_anonymous = not settings.agents
         self._label = f"wireproof-{share.index}-{secrets.token_hex(4)}"
         self._topics = 0
@@ -55,8 +56,9 @@ class StaticProvisioner(Provisioner):
         if self._is_anonymous:
             return Agent(participant, participant.agent_id, "", "", "", params={}, socket=self._socket)
         asked = {name: value for name, value in attributes.items() if name not in _IDENTITY}
+        is_anybody = not attributes.keys() & {"agent_id", "owner"}
         for agent in self._candidates(asked):
-            if _is_asked_for(agent, attributes, asked):
+            if _is_asked_for(agent, attributes, asked) and (not is_anybody or self._is_stranger(agent)):
                 return self._given(agent, participant)
         raise CannotProvision(_no_agent(attributes, asked, is_share=self._is_share))
 
@@ -64,14 +66,20 @@ class StaticProvisioner(Provisioner):
         """Yield the agents not in use, those first that are the least missed."""
         free = [agent for agent in self._rested if agent.agent_id not in self._in_use]
         if asked:
-            return (agent for agent in free if agent.agent_id not in self._used)
-        return iter(
-            sorted(free, key=lambda agent: bool(agent.attributes) and agent.agent_id not in self._used)
-        )
+            return (agent for agent in free if not self._was_used(agent))
+        return iter(sorted(free, key=lambda agent: bool(agent.attributes) and not self._was_used(agent)))
+
+    def _was_used(self, agent: PooledAgent) -> bool:
+        return agent.agent_id in self._used_agents.names
+
+    def _is_stranger(self, agent: PooledAgent) -> bool:
+        """Tell whether an agent has no owner in common with those in use, as one has that is made without saying whose."""
+        return not agent.owner or all(agent.owner != other.owner for other in self._in_use.values())
 
     def _given(self, agent: PooledAgent, participant: Participant) -> Agent:
         self._in_use[agent.agent_id] = agent
-        self._used.add(agent.agent_id)
+        if agent.attributes and not self._was_used(agent):
+            self._used_agents.add(agent.agent_id)
         keys = SigningKeyPair.from_seed(signing_seed(agent.seed)) if agent.seed else participant.keys
         credentials = {name: secret.get_secret_value() for name, secret in agent.credentials.items()}
         has_own = bool(agent.params or credentials)
@@ -107,7 +115,7 @@ class StaticProvisioner(Provisioner):
             self._topics += 1
             return plain.family.topic_of(f"{self._label}-{self._topics}")
         found = self._fitting(family, roles, params)
-        self._left.remove(found)
+        self._used_topics.add(found.topic)
         return found.topic
 
     def _plain_family(self, name: str) -> PlainFamily | None:
@@ -116,9 +124,10 @@ class StaticProvisioner(Provisioner):
     def _fitting(
         self, family: str, roles: Mapping[str, str | None], params: Mapping[str, Any]
     ) -> PooledResource:
-        for resource in self._left:
+        for resource in self._resources:
             if (
                 resource.family == family
+                and resource.topic not in self._used_topics.names
                 and holds(resource.params, dict(params))
                 and self._can_be_played(resource, roles)
             ):
@@ -133,8 +142,11 @@ class StaticProvisioner(Provisioner):
         )
 
     def _no_resource(self, family: str, roles: Mapping[str, str | None], params: Mapping[str, Any]) -> str:
-        if not any(resource.family == family for resource in self._resources):
-            return f"the provisioner lists no {family} resource"
+        listed = [resource for resource in self._resources if resource.family == family]
+        if not listed:
+            return f"the provisioner lists no {family} resource{_of_share(is_share=self._is_share)}"
+        if all(resource.topic in self._used_topics.names for resource in listed):
+            return f"the {family} resources that the provisioner lists are used up"
         made = ", ".join(f"{name} {value!r}" for name, value in sorted(params.items()))
         given = ", ".join(sorted(role for role, agent_id in roles.items() if agent_id is not None))
         text = f"the provisioner has no {family} resource left"
@@ -169,7 +181,7 @@ def _is_asked_for(agent: PooledAgent, attributes: Mapping[str, Any], asked: Mapp
 def _no_agent(attributes: Mapping[str, Any], asked: Mapping[str, Any], *, is_share: bool) -> str:
     which = "free agent"
     if asked:
-        which = f"unused agent with exactly {', '.join(f'{name} {asked[name]!r}' for name in sorted(asked))}"
+        which = f"unused agent with exactly the {', '.join(sorted(asked))} that the case asks for"
     owned = " of the same owner as another" if "owner" in attributes else ""
     return f"the provisioner lists no {which}{owned}{_of_share(is_share=is_share)}"
 

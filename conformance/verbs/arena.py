@@ -14,7 +14,7 @@ from conformance.verbs.acting import done
 from conformance.verbs.orders import Move
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from conformance.client.peer import Answer, Peer
     from conformance.fixtures.lab import Lab
@@ -80,7 +80,7 @@ class Arena:
         return self.stage.topic
 
     def fresh(self, values: Mapping[str, Any] | None = None) -> Stage:
-        """Go to a fresh topic and let all connections join it.
+        """Go to a fresh topic and let those who watch join it.
 
         Raises:
             CannotTell: If one cannot.
@@ -92,7 +92,7 @@ class Arena:
         return self.enter(self.lab.bench.provisioner.create_resource(self.family.name, roles, params))
 
     def enter(self, topic: str) -> Stage:
-        """Let all connections join a topic.
+        """Let those who watch join a topic.
 
         Raises:
             CannotTell: If one cannot.
@@ -100,11 +100,23 @@ class Arena:
         """
         self.stage = Stage(self.lab, self.family, self.agents, topic)
         self.stage.peers = dict(self.watchers)
-        for peer in (*self.watchers.values(), *self.racers.values()):
-            answer = peer.join(topic)
-            if answer.kind != "ok":
-                raise CannotTell(f"{peer.name} cannot join {topic}: {answer}")
+        self._join(self.watchers.values())
         return self.stage
+
+    def ready(self) -> None:
+        """Let those who race join the topic, when all that comes before the race has happened.
+
+        Raises:
+            CannotTell: If one cannot.
+
+        """
+        self._join(self.racers.values())
+
+    def _join(self, peers: Iterable[Peer]) -> None:
+        for peer in peers:
+            answer = peer.join(self.topic)
+            if answer.kind != "ok":
+                raise CannotTell(f"{peer.name} cannot join {self.topic}: {answer}")
 
     def done(self, by: str, event: str, **members: Any) -> Mapping[str, Any]:
         """Have an event accepted before the race, sent on the connection that watches, and return its payload.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conformance.client.equality import same
 from conformance.client.peer import Answer, Peer
@@ -56,13 +56,18 @@ def contained(talk: Conversation, requirement: str, what: str, compose: Compose)
     second = _second_topic(talk, peer)
     join_ref = peer.session.join_ref(talk.topic)
     outcome = _observe(talk, requirement, what, peer, compose)
-    for error in outcome.errors:
-        if not (same(error.join_ref, peer.shown(join_ref)) and same(error.ref, join_ref)):
-            raise Violation(requirement, f"phx_error carries {join_ref!r} as join_ref and ref", f"{error}")
+    demand_own_errors(peer, outcome.errors, join_ref, requirement)
     if second is not None:
         _demand_joined(peer, second, requirement, what)
     goes_on(talk, marks, requirement)
     return outcome
+
+
+def demand_own_errors(peer: Peer, errors: Iterable[Message], join_ref: Any, requirement: str) -> None:
+    """Demand that each phx_error carries the join_ref of the channel that has crashed, as join_ref and as ref."""
+    for error in errors:
+        if not (same(error.join_ref, peer.shown(join_ref)) and same(error.ref, join_ref)):
+            raise Violation(requirement, f"phx_error carries {join_ref!r} as join_ref and ref", f"{error}")
 
 
 def _observe(talk: Conversation, requirement: str, what: str, peer: Peer, compose: Compose) -> Outcome:

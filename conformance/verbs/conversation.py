@@ -200,17 +200,19 @@ def conversation(
         CannotTell: If the control push is not taken.
 
     """
-    reason = "no family of the documents has an event that can be pushed again and again"
+    reasons = []
     for family, event in _candidates(lab, wants):
         try:
             found = Conversation(lab, Stage.build(lab, family.name, vsn=vsn), event, vsn)
         except CannotProvision as exc:
-            reason = str(exc)
+            reasons.append(str(exc))
             continue
         if not found.is_taken(found.say()):
             raise CannotTell(f"the control is not taken: a valid {event.event} on {found.topic}")
         return found
-    raise CannotProvision(reason)
+    if reasons and not lab.bench.plain:
+        raise CannotProvision(reasons[0])
+    raise CannotProvision("no topic of the endpoint has an event that can be pushed again and again")
 
 
 def _candidates(lab: Lab, wants: Callable[[Topic], bool]) -> list[tuple[Topic, Event]]:

@@ -86,6 +86,7 @@ def http_answer(
         CannotTell: If no connection can be made.
 
     """
+    lab.bench.restraint.wait()
     lab.transcript.add("http", "sent", f"{method} {url} with {', '.join(headers) or 'no headers'}")
     try:
         answer = ask(url, headers, timeout_s=_timeout_s(lab), method=method, ca=lab.bench.endpoint.ca)

@@ -245,55 +245,63 @@ VALUES: tuple[str, ...] = (
 """Valid values, each of its own kind."""
 
 
-def texts_that_are_not_json(message: str) -> Mapping[str, tuple[str, ...]]:
-    """Return whole texts that are not JSON, by kind, around a message or in its place."""
-    return {
-        "nothing": (" ", "\n", "\t", "\r\n", " \n ", "\x00", "\ufeff"),
-        "beginnings": (
-            *("[", "{", '"', "-", "[[", "[{", "{[", '{"a":', "[" * 100, '{"a":' * 60, "[" * 100 + "]" * 99),
-            *(message[:cut] for cut in range(2, len(message))),
-        ),
-        "rubbish": (
-            *(
-                "*",
-                "<.>",
-                "hello",
-                "<message/>",
-                "key: value",
-                "(1)",
-                "ÿ",
-                "é",
-                "漢",
-                "😀",
-                "\\",
-                "/",
-                "#",
-                "?",
-                "`",
-            ),
-            *(
-                f"\ufeff{message}",
-                f"// x\n{message}",
-                f"/* x */{message}",
-                f"# x\n{message}",
-                f"\x0c{message}",
-            ),
-            *(
-                f"\x0b{message}",
-                f"\u00a0{message}",
-                f"\u2028{message}",
-                f"\x00{message}",
-                f",{message}",
-                f"]{message}",
-            ),
-            *(
-                message.replace(",", ",\x0c", 1),
-                message.replace(",", ",\u00a0", 1),
-                message.replace(",", ";"),
-            ),
-            *(message.replace('"', "'"), message.replace('"', ""), message.replace(",", " "), f"({message})"),
-        ),
-    }
+NOTHING: tuple[str, ...] = (" ", "\n", "\t", "\r\n", " \n ", "\x00", "\ufeff")
+"""Text without a value."""
+
+_OPENED = ("[", "{", '"', "-", "[[", "[{", "{[", '{"a":', "[" * 100, '{"a":' * 60, "[" * 100 + "]" * 99)
+_RUBBISH = (
+    "*",
+    "<.>",
+    "hello",
+    "<message/>",
+    "key: value",
+    "(1)",
+    "ÿ",
+    "é",
+    "漢",
+    "😀",
+    "\\",
+    "/",
+    "#",
+    "?",
+    "`",
+)
+_BEFORE = (
+    "\ufeff",
+    "// x\n",
+    "/* x */",
+    "# x\n",
+    "\x0c",
+    "\x0b",
+    "\u00a0",
+    "\u2028",
+    "\x00",
+    ",",
+    "]",
+    "x",
+    ":",
+)
+_INSTEAD = (
+    (",", ",\x0c"),
+    (",", ",\u00a0"),
+    (",", ";"),
+    ('"', "'"),
+    ('"', ""),
+    (",", " "),
+    ("[", "("),
+    ("]", ")"),
+)
+
+
+def beginnings(message: str) -> tuple[str, ...]:
+    """Return what begins like JSON and does not end: values that are opened, and a message cut anywhere."""
+    return (*_OPENED, *(message[:cut] for cut in range(2, len(message))))
+
+
+def rubbish(message: str) -> tuple[str, ...]:
+    """Return what never was JSON, and a message with something before it or in the place of its signs."""
+    exchanged = (message.replace(sign, other) for sign, other in _INSTEAD)
+    return (*_RUBBISH, *(before + message for before in _BEFORE), *exchanged)
 
 
 TRAILING: tuple[str, ...] = (

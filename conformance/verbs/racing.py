@@ -97,7 +97,7 @@ class Race(Generic[S]):
         """
         earlier, self._lab.program = self._lab.program, None
         for draw in self._draws(rounds, earlier):
-            contest = self._prepare()
+            contest = self._prepared()
             moves = [contest.moves[index] for index in draw.order]
             outcome = self._settled(contest, *self._send(moves, draw.gaps_s))
             if not self._is_accepted(contest, outcome):
@@ -112,7 +112,7 @@ class Race(Generic[S]):
 
     def _draws(self, rounds: int, earlier: Any) -> Iterator[_Draw]:
         chance = random.Random(f"{self._lab.bench.seed}/{self._requirement}")  # noqa: S311 - no secret
-        count = len(self._prepare().moves)
+        count = len(self._prepared().moves)
         if isinstance(earlier, Mapping):
             again = _Draw(tuple(earlier["order"]), tuple(earlier["gaps_s"]))
             yield from [again] * REPEATS
@@ -120,6 +120,11 @@ class Race(Generic[S]):
         for _ in range(rounds):
             gaps_s = [0.0, *(chance.choice(GAPS_S) for _ in range(count - 1))]
             yield _Draw(tuple(chance.sample(range(count), count)), tuple(gaps_s))
+
+    def _prepared(self) -> Contest[S]:
+        contest = self._prepare()
+        self._arena.ready()
+        return contest
 
     # Observing
 
@@ -188,12 +193,12 @@ class Race(Generic[S]):
     def _outcomes_in_turn(self) -> list[Outcome]:
         """Return what the same pushes come to in every order, each sent when all of the one before has arrived."""
         if self._in_turn is None:
-            count = len(self._prepare().moves)
+            count = len(self._prepared().moves)
             self._in_turn = [self._outcome_in_turn(order) for order in permutations(range(count))]
         return self._in_turn
 
     def _outcome_in_turn(self, order: Sequence[int]) -> Outcome:
-        contest = self._prepare()
+        contest = self._prepared()
         marks = {name: peer.mark() for name, peer in self._arena.watchers.items()}
         answers: dict[str, Answer] = {}
         looks: list[Answer] = []
@@ -210,8 +215,8 @@ class Race(Generic[S]):
             CannotTell: If one is not; the cases about that event judge it.
 
         """
-        for index in range(len(self._prepare().moves)):
-            contest = self._prepare()
+        for index in range(len(self._prepared().moves)):
+            contest = self._prepared()
             move = contest.moves[index]
             outcome = self._settled(contest, *self._send([move], [0.0]))
             if not explained(self._rules, contest.start, [move], outcome):

@@ -116,8 +116,12 @@ class Scene:
             peer.monitor.note_sent(message)
         for index, data in enumerate(fault.segments):
             if index:
-                self._elsewhere.sync()
+                self.pause()
             peer.wire.send_bytes(data, fault.what)
+
+    def pause(self) -> None:
+        """Let the server read what was sent, so that what is sent next comes in a segment of its own."""
+        self._elsewhere.sync()
 
     def is_answered(self, peer: Peer, requirement: str, fault: Fault) -> bool:
         """Report a heartbeat that was sent on a connection and is not answered once, and tell whether it is."""
@@ -223,6 +227,7 @@ def contained(
     """
 
     def judge(peer: Peer, fault: Fault) -> bool:
+        scene.pause()
         with naming(requirement, *_ECHOES):
             peer.answer(peer.heartbeat(), scene.patience_s)
         _demand_unanswered(peer, requirement, fault, unanswered)
@@ -287,6 +292,10 @@ def _demand_unanswered(peer: Peer, requirement: str, fault: Fault, refs: Sequenc
 
 
 def _count(peer: Peer, ref: str) -> int:
-    """Count the heartbeats of that ref that were answered ok."""
-    found = peer.seen(phx.PHOENIX_TOPIC, phx.PHX_REPLY)
-    return sum(message.ref == ref and message.payload["status"] == "ok" for message in found)
+    """Count the heartbeats of that ref that were answered ok, in text."""
+    found = [message for message in peer.seen(phx.PHOENIX_TOPIC, phx.PHX_REPLY) if message.ref == ref]
+    return sum(message.payload["status"] == "ok" and not _is_binary(message) for message in found)
+
+
+def _is_binary(reply: Message) -> bool:
+    return isinstance(reply.payload["response"], bytes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from specs.amounts import NotAnAmount, add, parse_amount, subtract
@@ -106,6 +107,16 @@ class Balances:
 
 def amount_of(value: Any) -> Decimal | None:
     """Return the amount that a JSON value stands for; None where it is none."""
+    return _amount_of_text(value) if type(value) is str else _amount_of(value)
+
+
+@lru_cache(maxsize=4096)
+def _amount_of_text(text: str) -> Decimal | None:
+    # Everybody is told the same, and parties often pay the same.
+    return _amount_of(text)
+
+
+def _amount_of(value: Any) -> Decimal | None:
     try:
         return parse_amount(value)
     except NotAnAmount:

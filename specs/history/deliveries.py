@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -133,11 +133,16 @@ class Deliveries:
             self._accuse_refused(item, call, item.latest, fact)
 
     def arrived(
-        self, kind: Kind, key: Key, member: Member | None, fact: Received, doubled: str | None = None
+        self,
+        kind: Kind,
+        key: Key,
+        member: Member | None,
+        fact: Received,
+        doubled: Callable[[Received], str | None] = lambda _fact: None,
     ) -> Call | None:
         """Judge something that was told; returns the call whose acceptance it shows, if only one can have caused it.
 
-        `doubled` names the requirement that a second telling breaks, where it is not that of the kind.
+        `doubled` gives the requirement that a second telling breaks, where it is not that of the kind.
         """
         item = self._items.get(key)
         if item is None:
@@ -156,11 +161,12 @@ class Deliveries:
             self._accuse_refused(item, item.calls[0], fact)
             return None
         if got > (1 if kind.is_broadcast else live):
+            rule = doubled(fact)
             if member is not None and not member.is_first:
                 # As if the join before were still there.
-                doubled = doubled or "broadcast/once-per-channel"
+                rule = rule or "broadcast/once-per-channel"
             self._findings.accuse(
-                doubled or kind.doubled,
+                rule or kind.doubled,
                 self._topic,
                 f"{kind.event} once on each connection",
                 f"it arrives again on {fact.connection}",

@@ -155,9 +155,13 @@ class Payment(Subject):
         """Hold the balances that are told against each other."""
         if fact.event != "transfer_complete" or not isinstance(fact.payload, dict):
             return
-        self._statements.sum(fact.payload, fact)
-        nonce, after = nonce_in(fact.payload), amount_of(fact.payload.get("balance_a"))
+        nonce = nonce_in(fact.payload)
         transfer = self._transfers.get(nonce) if nonce is not None else None
+        if transfer is not None and transfer.told is not None and transfer.told[1].payload == fact.payload:
+            # Everybody is told the same, and it was judged when it was told first.
+            return
+        self._statements.sum(fact.payload, fact)
+        after = amount_of(fact.payload.get("balance_a"))
         if nonce is None or after is None or transfer is None:
             return
         if transfer.told is not None:

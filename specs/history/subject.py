@@ -223,7 +223,7 @@ class Subject:
             cause = self.deliveries.arrived(kind, kind.key(fact.payload), member, fact)
         else:
             key = (kind.event, *self.told_key(fact.payload))
-            cause = self.deliveries.arrived(kind, key, member, fact, self.doubled(fact))
+            cause = self.deliveries.arrived(kind, key, member, fact, self.doubled)
         if cause is not None and member is not None and (member.closed_at or cause.at) < cause.at:
             expected = f"nothing of what is sent after {member.connection} has left"
             self.findings.accuse(

@@ -51,6 +51,8 @@ class Transfer:
 def nonce_in(payload: Any) -> int | None:
     """Return the nonce that a payload has; None where it has none. JSON calls 7.0 an integer, too."""
     nonce = payload.get("nonce") if isinstance(payload, dict) else None
+    if type(nonce) is int:
+        return nonce
     if isinstance(nonce, bool) or not isinstance(nonce, int | float) or nonce != int(nonce):
         return None
     return int(nonce)

@@ -1,7 +1,8 @@
 """Fan-out: how many relayed frames the server sends in a second of its own CPU time.
 
 The client of one task pushes `input_stream`; the provider of that task listens on five hundred sockets. Measured with one push
-under way, so that every listener gets each frame by itself, and with sixteen, where one write may carry several.
+under way, so that every listener gets each frame by itself, and with sixteen, where one write may carry several. What the system
+takes for the same frames, one `send` for each, is measured beside them: with one push under way there is no server above it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import asyncio
 import json
 
 from report import Row, add_pace, finish, pace_of, parser
-from sockets import TIMEOUT_S, Listener, Pusher, opened, target_of
-from target import SERVE, CannotMeasure, allow_files, make_tasks, running
+from sockets import TIMEOUT_S, Listener, Prompter, Pusher, opened, target_of
+from target import BARE_SENDS, SERVE, CannotMeasure, allow_files, make_tasks, running
 from throughput import push_text
 
 CHUNK = "It was a bright cold day in April, é漢😀"
@@ -23,7 +24,22 @@ POLL_S = 0.05
 async def measured(options: argparse.Namespace) -> list[Row]:
     """Measure with each number of pushes under way."""
     allow_files(2 * options.listeners)
-    return [await _fan_out(options, window) for window in (1, options.window)]
+    bare = await _bare_sends(options)
+    rows = [await _fan_out(options, window) for window in (1, options.window)]
+    for row in rows:
+        row.notes["of bare sends"] = f"{row.median / bare.median:.2f}"
+    return [*rows, bare]
+
+
+async def _bare_sends(options: argparse.Namespace) -> Row:
+    length = len(push_text("task:task_AAAAAAAAAAAA", "input_stream", {"chunk": CHUNK, "seq": 1000}, 1000))
+    with running((*BARE_SENDS, str(options.listeners), str(length))) as target:
+        listeners = await opened(target, lambda: Listener("/"), options.listeners - 1)
+        listeners += await opened(target, lambda: Prompter("/"), 1)
+        listeners[-1].ask()
+        rates = await pace_of(options).measure(target, lambda: sum(each.relayed for each in listeners))
+        listeners[-1].transport.abort()
+        return Row(f"bare sends to {len(listeners)} sockets", "frames/CPU-s", rates)
 
 
 async def _fan_out(options: argparse.Namespace, window: int) -> Row:

@@ -194,6 +194,18 @@ class Listener(Socket):
             self.last = text
 
 
+class Prompter(Listener):
+    """A listener that asks for the next frame with a byte that is no WebSocket's."""
+
+    def received(self, text: bytes) -> None:
+        super().received(text)
+        self.ask()
+
+    def ask(self) -> None:
+        """Ask for one."""
+        self.transport.write(b"\n")
+
+
 def target_of(agent: Agent) -> str:
     """Return the request target of an agent's socket."""
     return f"/socket/websocket?{urlencode({'api_key': agent.api_key, 'vsn': '2.0.0'})}"

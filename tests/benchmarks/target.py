@@ -28,6 +28,7 @@ ROOT = HERE.parents[1]
 TOKEN = "operator-token-of-the-benchmarks"
 SERVE = ("-m", "wireproof", "serve", "--port", "0")
 ECHO = (str(HERE / "echo_server.py"),)
+BARE_SENDS = (str(HERE / "bare_sends.py"),)
 
 _TICKS_A_S = os.sysconf("SC_CLK_TCK")
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") / 1024

@@ -32,7 +32,7 @@ def run_script(name: str, *options: str) -> subprocess.CompletedProcess[str]:
     ("name", "options", "count"),
     [
         ("throughput.py", (*SHORT, "--connections", "2", "--window", "2"), 4),
-        ("fanout.py", (*SHORT, "--listeners", "3", "--window", "2"), 2),
+        ("fanout.py", (*SHORT, "--listeners", "3", "--window", "2"), 3),
         ("ledger.py", ("--rounds", "1", "--channels", "8", "--transfers", "50"), 3),
     ],
 )

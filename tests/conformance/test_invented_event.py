@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -275,12 +273,11 @@ def test_an_invented_family_is_served_and_checked(wireproof: Any, with_family: P
     ("documents", "names", "least"), [("with_event", "task/annotate/*", 30), ("with_family", "review/*", 35)]
 )
 def test_the_deviations_of_an_invention_are_derived_and_killed(
-    request: Any, documents: str, names: str, least: int
+    request: Any, wireproof: Any, documents: str, names: str, least: int
 ) -> None:
     """Whatever a server may do wrong about a new event or topic, the cases derived for it notice."""
     spec = request.getfixturevalue(documents)
-    command = [sys.executable, "-m", "tests.deviations.kill", "--spec", str(spec), names, "--json", "-j", "4"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, check=False)
+    done = wireproof("selfcheck", "--spec", str(spec), names, "--json", "-j", "4")
     found = json.loads(done.stdout)
     assert [row for row in found["deviations"] if row["fate"] != "killed"] == []
     assert found["counts"]["killed"] >= least

@@ -1,55 +1,62 @@
-"""Servers that no suite can judge, tried out like any deviation; prints what became of each as JSON."""
+"""Serves as `wireproof deviations --serve` does, with some servers more that no suite can judge.
+
+With `dishonest` as argument the server without a deviation breaks a rule, too; with `mute` it never greets.
+"""
 
 from __future__ import annotations
 
-import json
 import os
+import sys
 import time
-from dataclasses import asdict
 
-from conformance.catalogue import all_cases
 from reference_server.assembly import Assembly
-from reference_server.deviations.deviation import Deviation
+from reference_server.deviations.deviation import deviation
 from reference_server.deviations.replacing import around
+from reference_server.enforcement import Enforcement
+from reference_server.fleet import Fleet
 from specs.loader import load
-from tests.deviations.forking import trials
-from tests.deviations.trial import Suite
 
 RULE = "task/sender-role"
-TIME_LIMIT_S = 4.0
+LONG_S = 600.0
 
 
+@deviation(RULE, shows="Nothing is answered once the first event has come.")
 def hangs(server: Assembly) -> None:
-    """Answer nothing once the first event has come."""
-    server.enforcement = around(
-        server.enforcement, "check_role", lambda _honest, *_: time.sleep(10 * TIME_LIMIT_S)
-    )
+    server.enforcement = around(server.enforcement, "check_role", lambda _honest, *_: time.sleep(LONG_S))
 
 
+@deviation(RULE, shows="It ends with the first event.")
 def dies(server: Assembly) -> None:
-    """End with the first event."""
     server.enforcement = around(server.enforcement, "check_role", lambda _honest, *_: os._exit(3))
 
 
+@deviation(RULE, shows="It fails before there is a server.")
 def never_listens(_server: Assembly) -> None:
-    """Fail before there is a server."""
     raise RuntimeError("cannot be installed")
 
 
-def is_honest(_server: Assembly) -> None:
-    """Change nothing."""
+@deviation(RULE, shows="Nothing.")
+def does_nothing(_server: Assembly) -> None:
+    pass
+
+
+@deviation("task/malformed-payload-refused", shows="Roles are not looked at.")
+def names_another_rule(server: Assembly) -> None:
+    server.enforcement = around(server.enforcement, "check_role", lambda _honest, *_: None)
+
+
+@deviation(RULE, shows="Roles are not looked at.")
+def is_seen(server: Assembly) -> None:
+    server.enforcement = around(server.enforcement, "check_role", lambda _honest, *_: None)
 
 
 def main() -> None:
-    """Try each of them."""
-    api = load()
-    unruly = [
-        Deviation(one.__name__, (RULE,), "Much.", one) for one in (hangs, dies, never_listens, is_honest)
-    ]
-    unruly.append(Deviation("uncovered", ("clients/none",), "Nothing.", is_honest))
-    suite = Suite(api, tuple(all_cases(api)))
-    ended = trials(suite, unruly, jobs=2, time_limit_s=TIME_LIMIT_S)
-    print(json.dumps({trial.deviation: asdict(trial) for trial in ended}))
+    """Serve."""
+    if "mute" in sys.argv:
+        return
+    if "dishonest" in sys.argv:
+        Enforcement.check_role = lambda *_: None  # type: ignore[method-assign]
+    Fleet(load(), 1, os.environ["WIREPROOF_CONTROL_TOKEN"]).serve()
 
 
 if __name__ == "__main__":

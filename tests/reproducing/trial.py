@@ -1,4 +1,4 @@
-"""Whether the findings of a deviation can be seen again: by `replay`, and by their standalone files."""
+"""Whether the findings at a server can be seen again: by `replay`, and by their standalone files."""
 
 from __future__ import annotations
 
@@ -10,25 +10,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from conformance.case import Case
 from conformance.check import Plan, header_of
-from conformance.endpoint import Endpoint, Profile, Timeouts
+from conformance.endpoint import Endpoint
 from conformance.engine import admit, run_cases, run_once
-from conformance.faults import CannotTest
 from conformance.findings.execution import Place
 from conformance.findings.recording import Recorded, record
 from conformance.findings.reproducers import Bounds, Workshop
 from conformance.fixtures.lab import Bench
-from conformance.provisioner_settings import ControlSettings
-from conformance.provisioning.control import ControlProvisioner
+from conformance.provisioning.opening import provisioning
 from conformance.verdicts import Judge
-from reference_server.deviations.deviation import Deviation
 from reports.record import CaseResult, Verdict
-from tests.deviations.trial import Fate, Suite, Trial
+from specs.model import Api
 
 TIMES = 3
 CONTROL = "/control/websocket?token="
+MAKING_S = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,72 +53,61 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Reproduced(Trial):
-    """A deviation, and what became of its findings."""
+class Trial:
+    """What is the same for all servers."""
 
-    rows: tuple[Row, ...] = ()
+    api: Api
+    cases: Sequence[Case]
+    honest: Place
+    seed: int
+    reply_s: float
+    findings: int
+    """How many of a server are tried."""
 
-
-@dataclass(frozen=True, slots=True)
-class Reproducing(Suite):
-    """The suite as it meets every deviation, with what follows a finding."""
-
-    reference_url: str = ""
-    reference_token: str = ""
-    findings: int = 3
-    """How many of a deviation are tried."""
-
-    def try_out(self, deviation: Deviation, url: str, token: str) -> Trial:
-        """Run the covering cases against a server with the deviation, and see their findings again."""
-        cases = self.covering(deviation)
-        endpoint = Endpoint(
-            url=url,
-            profile=Profile(timeouts=Timeouts(reply_s=self.reply_s)),
-            provisioner=ControlSettings.model_validate({"token": token}),
+    def rows(self, requirement: str, place: Place) -> list[Row]:
+        """Run the cases that cover a requirement, and see their findings again."""
+        endpoint = Endpoint.model_validate(
+            {
+                "url": place.url,
+                "profile": {"timeouts": {"reply_s": self.reply_s}},
+                "provisioner": {"kind": "control", "token": place.token},
+            }
         )
-        try:
-            rows = self._rows(endpoint, cases, Place(url, f"{url}{CONTROL}", token))
-        except CannotTest as exc:
-            return Reproduced(deviation.name, deviation.breaks[0], Fate.NOT_TESTED, observed=str(exc))
-        fate = Fate.KILLED if rows else Fate.SURVIVED
-        return Reproduced(deviation.name, deviation.breaks[0], fate, cases_run=len(cases), rows=tuple(rows))
-
-    def _rows(self, endpoint: Endpoint, cases: Sequence[Any], place: Place) -> list[Row]:
-        provisioner = ControlProvisioner(endpoint, self.api)
-        provisioner.open()
-        plan = Plan(self.api, endpoint, list(cases), self.seed, is_strict=True)
-        try:
+        cases = [case for case in self.cases if requirement in case.requirements]
+        with provisioning(endpoint, self.api) as provisioner, tempfile.TemporaryDirectory() as folder:
             bench = Bench(self.api, endpoint, provisioner, self.seed, "reproducing")
             admit(bench)
-            results: list[CaseResult] = []
-            for result in run_cases(bench, Judge(self.api, endpoint.profile, is_strict=True), cases):
-                results.append(result)
-                if sum(one.verdict is Verdict.FAIL for one in results) == self.findings:
-                    break
-            with tempfile.TemporaryDirectory() as folder:
-                found = record(Path(folder), results, header_of(plan), self.api, endpoint, is_own=False)
-                confirmed = [one for one in found if one.is_confirmed][: self.findings]
-                return [self._row(one, bench, place) for one in confirmed]
-        finally:
-            provisioner.close()
+            header = header_of(Plan(self.api, endpoint, cases, self.seed, is_strict=True))
+            found = record(
+                Path(folder), self._results(bench, cases), header, self.api, endpoint, is_own=False
+            )
+            confirmed = [one for one in found if one.is_confirmed]
+            return [self._row(one, bench, place) for one in confirmed[: self.findings]]
+
+    def _results(self, bench: Bench, cases: Sequence[Case]) -> list[CaseResult]:
+        results: list[CaseResult] = []
+        judge = Judge(self.api, bench.endpoint.profile, is_strict=True)
+        for result in run_cases(bench, judge, cases):
+            results.append(result)
+            if sum(one.verdict is Verdict.FAIL for one in results) == self.findings:
+                break
+        return results
 
     def _row(self, one: Recorded, bench: Bench, place: Place) -> Row:
         replayed = sum(self._is_replayed(one, bench, number) for number in range(TIMES))
-        began_s = time.monotonic()
-        reference = Place(self.reference_url, f"{self.reference_url}{CONTROL}", self.reference_token)
-        workshop = Workshop(place, reference, Bounds(began_s + 120))
-        path = one.path.with_suffix(".py")
+        began_s, path = time.monotonic(), one.path.with_suffix(".py")
+        workshop = Workshop(place, self.honest, Bounds(began_s + MAKING_S))
         made = workshop.make(one.file, one.attempts, path)
         making_s = time.monotonic() - began_s
         runs = [_run(path, place) for _ in range(TIMES)] if made.file else []
-        silent = _run(path, reference, reference.url) if made.file else 0
+        elsewhere = _run(path, self.honest, self.honest.url) if made.file else 0
         return Row(
             one.finding.case,
             one.finding.requirement,
             one.finding.observed[:200],
             replayed,
             runs.count(1),
-            silent == 0,
+            elsewhere == 0,
             max(made.frames.values(), default=0),
             max(made.frames_before.values(), default=0),
             made.evidence or "",
@@ -129,9 +116,8 @@ class Reproducing(Suite):
         )
 
     def _is_replayed(self, one: Recorded, bench: Bench, number: int) -> bool:
-        fresh = Bench(
-            self.api, bench.endpoint, bench.provisioner, self.seed, f"replay {number} {one.path.stem}"
-        )
+        label = f"replay {number} {one.path.stem}"
+        fresh = Bench(self.api, bench.endpoint, bench.provisioner, self.seed, label)
         case = next(case for case in self.cases if case.id == one.finding.case)
         attempt = run_once(fresh, case, number, one.file.program)
         return any(breach.requirement == one.finding.requirement for breach in attempt.breaches)

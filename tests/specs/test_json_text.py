@@ -106,7 +106,8 @@ def test_the_first_of_equal_keys_counts_whatever_the_colons(text):
 
 
 @given(
-    st.lists(texts, min_size=4, max_size=6), st.lists(st.sampled_from(['"1"', "null", '"t:1"']), max_size=5)
+    st.lists(texts, min_size=4, max_size=6),
+    st.lists(st.sampled_from(['"1"', "null", '"t:1"', r'"t\u003a1"']), max_size=5),
 )
 def test_plain_fields_are_those_of_the_whole_reading(parts, plain):
     """An array is either not plain, or read as `decode_first_wins` reads it; what breaks it is never plain."""

@@ -82,6 +82,18 @@ def test_an_event_without_a_requirement_for_what_it_has_is_a_fault(documents: Pa
     assert "relay" in faults_of(documents)["topics/negotiation.json", "/events/0/rules"]
 
 
+def test_a_query_that_has_an_effect_is_a_fault(documents: Path) -> None:
+    """A read-only run sends queries, so none may be relayed, broadcast, signed or change a state."""
+
+    def mark(document: dict[str, Any]) -> None:
+        for row in document["events"]:
+            row["query"] = True
+
+    change(documents, "topics/payment.json", mark)
+    found = {pointer.rpartition("/")[2] for _, pointer in faults_of(documents)}
+    assert found == {"relay", "broadcasts", "next_state", "consumes", "signatures", "nonce"}
+
+
 def test_a_payload_schema_that_is_none_is_a_fault(documents: Path) -> None:
     """A schema that cannot be compiled is told with its place."""
     change(documents, "topics/task.json", lambda d: d["events"][0]["payload"].update(type="sting"))

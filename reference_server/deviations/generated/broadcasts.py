@@ -83,9 +83,19 @@ def _when_refused(subject: Subject, told: str) -> Callable[[Outcome, Channel, An
     payload = samples.minimal(subject.topic.events[told].payload)
 
     def change(outcome: Outcome, channel: Channel, _payload: Any) -> Outcome:
-        is_meant = outcome.status != "ok"
-        return (
-            replace(outcome, broadcasts=(Broadcast(channel.topic, told, payload),)) if is_meant else outcome
-        )
+        if outcome.status == "ok":
+            return outcome
+        made_up = _about(channel.identity.agent_id, payload)
+        return replace(outcome, broadcasts=(Broadcast(channel.topic, told, made_up),))
 
     return change
+
+
+def _about(agent_id: str, value: Any) -> Any:
+    """Put the sender in the place of every id of a made-up payload; what is told of strangers may be true."""
+    if isinstance(value, dict):
+        return {
+            name: agent_id if name == "id" and isinstance(member, str) else _about(agent_id, member)
+            for name, member in value.items()
+        }
+    return [_about(agent_id, item) for item in value] if isinstance(value, list) else value

@@ -127,6 +127,33 @@ def refuses_binary_frames_under_v1(server: Assembly) -> None:
     around_codec(server, "decode_client", decode_client, V1.vsn)
 
 
+@deviation(
+    "binary/field-not-text-contained",
+    shows="A field of a binary push that is not UTF-8 is answered with replacement characters.",
+)
+def replaces_what_is_no_text(server: Assembly) -> None:
+    """Read bytes that are no character as U+FFFD."""
+
+    def decode(honest: Any, data: bytes) -> Message:
+        try:
+            message: Message = honest(data)
+        except UnknownFrameKind:
+            raise
+        except MalformedFrame:
+            sizes, rest = data[1 : 1 + _SIZES], data[1 + _SIZES :]
+            if len(rest) < sum(sizes) or len(sizes) < _SIZES:
+                raise
+            fields = []
+            for size in sizes:
+                fields.append(rest[:size].decode(errors="replace"))
+                rest = rest[size:]
+            join_ref, ref, topic, event = fields
+            message = Message(join_ref, ref, topic, event, rest)
+        return message
+
+    _decodes(server, decode)
+
+
 # What answers them
 
 

@@ -28,7 +28,7 @@ _LAST_TEXT, _RESERVED_BITS, _OPCODE = 0x81, 0x70, 0x0F
 _KNOWN_OPCODES = frozenset({0x0, 0x1, 0x2, 0x8, 0x9, 0xA})
 
 
-def _mends(server: Assembly, mend: Callable[[bytes], bytes], vsn: str = V2.vsn) -> None:
+def mends_text(server: Assembly, mend: Callable[[bytes], bytes], vsn: str = V2.vsn) -> None:
     """Read text frames that are malformed as what `mend` makes of them."""
 
     def decode(honest: Any, self: Any, frame: Frame) -> Any:
@@ -51,10 +51,10 @@ def _mends_value(server: Assembly, mend: Callable[[Any], Any], vsn: str) -> None
         except json_text.MalformedJson:
             return data
 
-    _mends(server, mended, vsn)
+    mends_text(server, mended, vsn)
 
 
-def _ignores(server: Assembly, is_ignored: Callable[[bytes], bool], vsn: str = V2.vsn) -> None:
+def ignores_text(server: Assembly, is_ignored: Callable[[bytes], bool], vsn: str = V2.vsn) -> None:
     """Do nothing about some text frames under one serializer."""
 
     def receive(honest: Any, self: Any, frame: Frame) -> None:
@@ -64,16 +64,16 @@ def _ignores(server: Assembly, is_ignored: Callable[[bytes], bool], vsn: str = V
     server.connection = around(server.connection, "receive", receive)
 
 
-def _reads(server: Assembly, change: Callable[[bytes], bytes]) -> None:
+def alters_frames(server: Assembly, change: Callable[[bytes], bytes]) -> None:
     """Alter the short WebSocket frames of a client, each as its bytes."""
 
     def receive_data(honest: Any, self: Any, data: bytes) -> None:
-        honest(self, b"".join(map(change, _short_frames(data))) if self.state is State.OPEN else data)
+        honest(self, b"".join(map(change, short_frames(data))) if self.state is State.OPEN else data)
 
     around_wire(server, "receive_data", receive_data)
 
 
-def _short_frames(data: bytes) -> Iterator[bytes]:
+def short_frames(data: bytes) -> Iterator[bytes]:
     """Return the short frames that a segment begins with, and the rest of it behind them."""
     while len(data) > 1 and data[1] & _LENGTH < _MEDIUM:
         end = 2 + (4 if data[1] & _MASKED else 0) + (data[1] & _LENGTH)
@@ -103,13 +103,13 @@ def _is_malformed(connection: Any, frame: Frame) -> bool:
 @deviation("malformed/invalid-json-closes", shows="NaN in a message is taken for null.")
 def takes_nan(server: Assembly) -> None:
     """Read NaN, as lenient parsers do."""
-    _mends(server, lambda data: data.replace(b"NaN", b"null"))
+    mends_text(server, lambda data: data.replace(b"NaN", b"null"))
 
 
 @deviation("malformed/empty-text-closes", shows="An empty text frame makes no difference.")
 def ignores_empty_text(server: Assembly) -> None:
     """Take an empty text frame for a sign of life."""
-    _ignores(server, lambda data: not data)
+    ignores_text(server, lambda data: not data)
 
 
 @deviation("malformed/trailing-data-closes", shows="Whatever follows a message in its frame is ignored.")
@@ -124,13 +124,13 @@ def ignores_trailing_data(server: Assembly) -> None:
             return data
         return text[:end].encode()
 
-    _mends(server, first_value)
+    mends_text(server, first_value)
 
 
 @deviation("malformed/number-overflow-closes", shows="A number beyond a double is taken for the largest one.")
 def clamps_numbers(server: Assembly) -> None:
     """Read a number that is too large as the largest there is."""
-    _mends(server, lambda data: _BEYOND_A_DOUBLE.sub(b"1.7976931348623157e308", data))
+    mends_text(server, lambda data: _BEYOND_A_DOUBLE.sub(b"1.7976931348623157e308", data))
 
 
 @deviation(
@@ -138,7 +138,7 @@ def clamps_numbers(server: Assembly) -> None:
 )
 def replaces_lone_surrogates(server: Assembly) -> None:
     """Read half a surrogate pair as U+FFFD."""
-    _mends(server, lambda data: _LONE_HALF.sub(rb"\\ufffd", data))
+    mends_text(server, lambda data: _LONE_HALF.sub(rb"\\ufffd", data))
 
 
 # JSON that is no message
@@ -157,7 +157,7 @@ def takes_array_without_payload(server: Assembly) -> None:
 @deviation("malformed/non-array-closes", shows="A JSON scalar makes no difference under serializer 2.0.0.")
 def ignores_scalars(server: Assembly) -> None:
     """Ignore a value that can be no message."""
-    _ignores(server, _is_scalar)
+    ignores_text(server, _is_scalar)
 
 
 @deviation(
@@ -173,7 +173,7 @@ def takes_object_without_payload(server: Assembly) -> None:
 )
 def ignores_scalars_under_v1(server: Assembly) -> None:
     """Ignore a value that can be no message."""
-    _ignores(server, _is_scalar, V1.vsn)
+    ignores_text(server, _is_scalar, V1.vsn)
 
 
 @deviation(
@@ -255,16 +255,16 @@ def takes_unmasked_frames(server: Assembly) -> None:
             return data
         return bytes([data[0], data[1] | _MASKED]) + bytes(4) + data[2:]
 
-    _reads(server, masked)
+    alters_frames(server, masked)
 
 
 @deviation("malformed/reserved-bit-closes", shows="A message in a frame with a reserved bit is answered.")
 def ignores_reserved_bits(server: Assembly) -> None:
     """Clear the reserved bits of a frame."""
-    _reads(server, lambda data: bytes(byte & ~_RESERVED_BITS for byte in data[:1]) + data[1:])
+    alters_frames(server, lambda data: bytes(byte & ~_RESERVED_BITS for byte in data[:1]) + data[1:])
 
 
 @deviation("malformed/reserved-opcode-closes", shows="A frame with a reserved opcode makes no difference.")
 def ignores_reserved_opcodes(server: Assembly) -> None:
     """Pass over frames whose opcode is not known."""
-    _reads(server, lambda data: b"" if data and data[0] & _OPCODE not in _KNOWN_OPCODES else data)
+    alters_frames(server, lambda data: b"" if data and data[0] & _OPCODE not in _KNOWN_OPCODES else data)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_server.deviations.connections import around_connection, is_joined
 from reference_server.deviations.deviation import deviation
-from reference_server.deviations.money import ACKNOWLEDGE, CLOSE, PAYMENT, PROPOSALS, PROPOSE, REJECT
+from reference_server.deviations.money import ACKNOWLEDGE, CLOSE, DISPUTE, PAYMENT, PROPOSALS, PROPOSE, REJECT
 from reference_server.deviations.replacing import around
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WINDOW_S = 0.002
 """From the decision on a push to its effect: what a few questions to a database take."""
 
-SOON_S = 0.2
+SOON_S = 1.0
 """Within which a connection is cut off soon after a push."""
 
 _SEEN = "seen"
@@ -163,6 +163,24 @@ def closes_while_something_is_proposed(server: Assembly) -> None:
     _overlaps(server, PAYMENT, {CLOSE, PROPOSE}, _former_state)
 
 
+@deviation(
+    "payment/concurrent-decisions-exclude",
+    shows="A transfer that is acknowledged while a dispute is opened is executed although the dispute came first.",
+)
+def executes_what_is_being_disputed(server: Assembly) -> None:
+    """Look for the proposal, and at the state, as they were when an acknowledgement came; a dispute takes effect at once."""
+    _overlaps(server, PAYMENT, {ACKNOWLEDGE}, _former_state, {PROPOSALS})
+
+
+@deviation(
+    "payment/concurrent-pushes-ordered",
+    shows="A channel that is closed and disputed at once is disputed in the end, though the close was taken.",
+)
+def disputes_what_is_being_closed(server: Assembly) -> None:
+    """Look at the state of the channel as it was when a close or a dispute came."""
+    _overlaps(server, PAYMENT, {CLOSE, DISPUTE}, _former_state)
+
+
 # Other families
 
 
@@ -191,6 +209,15 @@ def agrees_on_former_average(server: Assembly) -> None:
 def completes_what_is_being_cancelled(server: Assembly) -> None:
     """Look at the state of the task as it was when its end came."""
     _overlaps(server, "task", {"complete", "cancel", "error"}, _former_state)
+
+
+@deviation(
+    "task/concurrent-pushes-ordered",
+    shows="What is sent while a task is cancelled is relayed and answered ok, and the task is open again.",
+)
+def relays_while_being_cancelled(server: Assembly) -> None:
+    """Look at the state of the task as it was when a report, a chunk or a cancellation came."""
+    _overlaps(server, "task", {"progress", "output_stream", "cancel"}, _former_state)
 
 
 @deviation(

@@ -1,0 +1,26 @@
+"""When everything that a case waits for has its end."""
+
+from __future__ import annotations
+
+import time
+
+
+class Deadline:
+    """An absolute end for everything that a case waits for: so many seconds from now, or a monotonic time before that."""
+
+    def __init__(self, seconds: float, latest_s: float | None = None) -> None:
+        self._latest_s = float("inf") if latest_s is None else latest_s
+        self._at_s = min(time.monotonic() + seconds, self._latest_s)
+
+    def cap(self, seconds: float) -> float:
+        """Return the monotonic time in `seconds` from now, or the deadline where that is sooner."""
+        return min(time.monotonic() + seconds, self._at_s)
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() >= self._at_s
+
+    def extend(self, seconds: float) -> None:
+        """Give more time, for what was spent on waiting for ourselves; never beyond the latest time."""
+        self._at_s = min(self._at_s + seconds, self._latest_s)
