@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test crash check selfcheck distant fuzz format clients benchmark clean
+.PHONY: demo test crash check selfcheck reproducing distant fuzz format clients benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
@@ -34,6 +34,10 @@ selfcheck: $(VENV)/.installed
 distant: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.delaying_proxy.check
 	$(BIN)/python -m tests.delaying_proxy.check --vsn 1.0.0
+
+# Whether findings can be seen again, by replay and by their standalone files: a sample of the deviations, some minutes.
+reproducing: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.reproducing.measure
 
 # More than a million hostile inputs: some minutes, so that it runs by night, too.
 fuzz: $(VENV)/.installed-fuzz

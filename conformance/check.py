@@ -23,9 +23,9 @@ from conformance.crew import Crew, Task, crew_of, signals_blocked
 from conformance.endpoint import Endpoint
 from conformance.engine import Outcome, admit, reach
 from conformance.faults import CannotTest
+from conformance.findings.effort import Effort
 from conformance.findings.gate import Gate
 from conformance.findings.recording import record
-from conformance.findings.reproducing import Effort, reproduce
 from conformance.fixtures.lab import Bench
 from conformance.fixtures.restrained import restrained
 from conformance.phases import PhaseLog
@@ -135,7 +135,10 @@ def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
     run = Run(header=header, cases=results, footer=footer)
     write_junit(run, folder.junit)
     recorded = record(folder.path, run.cases, run.header, plan.api, plan.endpoint, is_own=plan.is_own)
-    if plan.effort is not None and not end.interrupted:
+    if recorded and plan.effort is not None and not end.interrupted:
+        # Here, since a run without findings can do without what it takes.
+        from conformance.findings.reproducing import reproduce
+
         reproduce(recorded, plan.endpoint, plan.api, plan.spec, plan.effort, quiet=quiet)
     return run
 

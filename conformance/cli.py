@@ -30,9 +30,9 @@ from conformance.crew import usual_count
 from conformance.endpoint import read_endpoint
 from conformance.faults import CannotTest, ConfigurationFaulty
 from conformance.findings.comparison import lines as comparison_lines
+from conformance.findings.effort import Effort
 from conformance.findings.gate import Gate
 from conformance.findings.recording import how_to_replay
-from conformance.findings.reproducing import Effort
 from conformance.ordering import shard_of
 from conformance.own_server import own_server
 from reports.exit_codes import ExitCode

@@ -19,6 +19,8 @@ from conformance.findings.symbols import CALLED, TEXT, frozen, thawed
 
 Path = tuple[Any, ...]
 _ABSENT: Any = object()
+_MOST_PLACES = 200
+"""Parts that are compared with each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,12 +295,12 @@ def _relations(ours: _Side, theirs: _Side) -> Iterator[Evidence]:
     """Yield pairs of parts that differ from run to run, and are equal here but not at the reference server, or the reverse."""
     mine, others = [_varying(run) for run in ours.runs], [_varying(run) for run in theirs.runs]
     common = set.intersection(*(set(parts) for parts in (*mine, *others))) if mine and others else set()
-    steady = {
+    # What is the same every time on one side has been looked at by itself.
+    places = [
         place
-        for place in common
-        if _is_steady([p[place] for p in mine]) and _is_steady([p[place] for p in others])
-    }
-    places = sorted(common - steady, key=str)[:200]
+        for place in sorted(common, key=str)
+        if not any(_is_steady([parts[place] for parts in side]) for side in (mine, others))
+    ][:_MOST_PLACES]
     for index, left in enumerate(places):
         for right in places[index + 1 :]:
             ours_equal = {frozen(parts[left]) == frozen(parts[right]) for parts in mine}

@@ -37,6 +37,11 @@ class Recorded:
     path: Path
     attempts: tuple[Attempt, ...]
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether this very requirement was seen not to be met a second time."""
+        return self.file.verdict is Verdict.FAIL
+
 
 def record(
     folder: Path,
@@ -117,7 +122,8 @@ def _failures(cases: Iterable[CaseResult]) -> Iterator[tuple[JudgedCase, Finding
 def _file(
     case: JudgedCase, finding: Finding, header: RunHeader, documents: Documents, where: CheckedEndpoint
 ) -> FindingFile:
-    attempts = case.tried if finding.verdict is Verdict.FLAKY else case.tried[:1]
+    verdict = Verdict.FAIL if _is_confirmed(case, finding) else Verdict.FLAKY
+    attempts = case.tried if verdict is Verdict.FLAKY else case.tried[:1]
     return FindingFile(
         tool_version=header.tool_version,
         found_at=header.started_at,
@@ -129,13 +135,19 @@ def _file(
         ),
         case=case.case,
         case_title=case.title,
-        verdict=finding.verdict,
+        verdict=verdict,
         expected=finding.expected,
         observed=finding.observed,
         fingerprint=fingerprint(finding),
         transcripts=[list(attempt.transcript) for attempt in attempts],
         program=next((attempt.program for attempt in case.tried if attempt.program is not None), None),
     )
+
+
+def _is_confirmed(case: JudgedCase, finding: Finding) -> bool:
+    """Tell whether another attempt has seen the same; a case may fail by one requirement and waver by another."""
+    seen_again = {breach.requirement for attempt in case.tried[1:] for breach in attempt.breaches}
+    return finding.verdict is Verdict.FAIL and finding.requirement in seen_again
 
 
 def _slug(finding: Finding, recorded: list[Recorded]) -> str:

@@ -5,37 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from conformance.endpoint import Endpoint, base_of
 from conformance.faults import CannotTest
+from conformance.findings.effort import Effort
 from conformance.findings.execution import Place
 from conformance.findings.finding_file import Reproducer, write
 from conformance.findings.recording import Recorded
 from conformance.findings.reproducers import Bounds, Workshop, trusting
 from conformance.own_server import own_server
 from conformance.provisioner_settings import ControlSettings
-from reports.record import Verdict
 from specs.model import Api
 
 _OUT_OF_TIME = "the time for standalone files was up (--reproducer-time)"
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """What a user allows."""
-
-    time_s: float = 30.0
-    """For all standalone files together."""
-    is_shrinking: bool = True
-
-    def bounds(self) -> Bounds:
-        """Return the bounds from now on."""
-        bounds = Bounds(time.monotonic() + self.time_s)
-        return bounds if self.is_shrinking else Bounds(bounds.until_s, executions=0)
 
 
 def reproduce(
@@ -58,7 +43,7 @@ def reproduce(
         quiet: Whether nothing is shown meanwhile.
 
     """
-    confirmed = _ordered([one for one in recorded if one.finding.verdict is Verdict.FAIL])
+    confirmed = _ordered([one for one in recorded if one.is_confirmed])
     if not confirmed:
         return
     console = Console(stderr=True, quiet=quiet or not Console(stderr=True).is_terminal)
@@ -109,6 +94,12 @@ def _ordered(recorded: Sequence[Recorded]) -> list[Recorded]:
     return [*firsts, *(one for one in recorded if one not in firsts)]
 
 
+def _bounds(effort: Effort) -> Bounds:
+    """Return the bounds from now on."""
+    bounds = Bounds(time.monotonic() + effort.time_s)
+    return bounds if effort.is_shrinking else Bounds(bounds.until_s, executions=0)
+
+
 @contextmanager
 def _workshop(endpoint: Endpoint, api: Api, spec: Path | None, effort: Effort) -> Iterator[Workshop]:
     """Give the means, with a reference server to compare the endpoint with.
@@ -124,4 +115,4 @@ def _workshop(endpoint: Endpoint, api: Api, spec: Path | None, effort: Effort) -
     with own_server(spec, 0) as server, trusting(endpoint.ca) as environment:
         control = f"{server.url}{api.sockets['control'].paths[0]}?token="
         honest = Place(server.url, control, server.token)
-        yield Workshop(there, honest, effort.bounds(), environment, has_operator=token is not None)
+        yield Workshop(there, honest, _bounds(effort), environment, has_operator=token is not None)

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import random
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict
+from fnmatch import fnmatchcase
 
 from conformance.catalogue import all_cases
-from conformance.own_server import own_server
-from conformance.selfcheck.trial import Deviation as Told
-from conformance.selfcheck.trial import Ended, Reach, trial_of
-from reference_server.deviations.catalogue import catalogue, select
-from reference_server.deviations.deviation import Deviation
+from conformance.faults import CannotTest
+from conformance.findings.execution import Place
+from conformance.selfcheck.servers import Servers, usual_command
+from conformance.selfcheck.trial import Deviation
 from specs.loader import load
-from tests.deviations.judged import judged
-from tests.reproducing.trial import TIMES, Reproduced, Reproducing, Row
+from specs.model import Api
+from tests.reproducing.trial import CONTROL, TIMES, Row, Trial
 
+TOKEN = "operator-token-of-the-trials"
 ENOUGH = 0.95
 MOST_FRAMES = 6
 
@@ -32,42 +35,67 @@ MOST_FRAMES = 6
 def main(arguments: list[str] | None = None) -> int:
     """Measure, and show the shares; exit code 1 where they are below what is demanded."""
     options = _parser().parse_args(arguments)
-    api = load()
-    chosen = [
-        one
-        for one in select(catalogue(api).values(), options.globs)
-        if api.requirements[one.breaks[0]].excluded is None
-    ]
-    if options.sample:
-        chosen = _sample(chosen, options.sample, options.seed)
-    rows: list[Row] = []
-    with own_server(None, 0) as honest:
-        judge = Reproducing(honest.url, honest.token, options.findings)
-        cases = all_cases(api)
-        trials = [trial_of(Told(one.name, one.breaks, one.shows), cases, Reach.COVERING) for one in chosen]
-        for ended in judged(
-            trials,
-            seed=options.seed,
-            jobs=options.jobs,
-            reply_s=options.reply_s,
-            silence_s=options.time_limit_s,
-            judge=judge,
-        ):
-            rows += _shown(ended, verbose=options.verbose)
+    api, rows = load(), []
+    with Servers(usual_command(None, options.seed), TOKEN) as servers:
+        trial = Trial(
+            api,
+            all_cases(api),
+            _started(servers),
+            options.seed,
+            options.reply_s,
+            options.findings,
+        )
+        chosen = _chosen(servers.deviations.values(), api, options)
+        for deviation, found in _tried(trial, servers, chosen, options.jobs):
+            rows += found if isinstance(found, list) else []
+            if not found or isinstance(found, str):
+                print(f"no finding  {deviation.name} ({deviation.requirement}) {found or ''}", flush=True)
+                continue
+            for row in found:
+                if options.verbose or not _is_good(row):
+                    print(f"{deviation.name}: {json.dumps(asdict(row), ensure_ascii=False)}", flush=True)
     return _show(rows)
 
 
-def _shown(ended: Ended, *, verbose: bool) -> list[Row]:
-    """Show what became of the findings of a deviation, and return them."""
-    deviation = ended.trial.deviation
-    name = deviation.name if deviation else "honest"
-    found = [one.row for one in ended.outcomes if isinstance(one, Reproduced) and one.row]
-    if not found:
-        print(f"no finding  {name}: {ended.trouble or 'nothing was reported'}", flush=True)
-    for row in found:
-        if verbose or not _is_good(row):
-            print(f"{name}: {json.dumps(asdict(row), ensure_ascii=False)}", flush=True)
-    return found
+def _tried(
+    trial: Trial, servers: Servers, deviations: Iterable[Deviation], jobs: int
+) -> Iterator[tuple[Deviation, list[Row] | str]]:
+    """Try deviations out, several at a time, and yield what became of their findings, or why there is nothing."""
+    waiting, running = list(reversed(list(deviations))), {}
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                deviation = waiting.pop()
+                place = _started(servers, deviation.name)
+                running[pool.submit(_rows, trial, deviation.requirement, place)] = deviation
+            for ended in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(ended), ended.result()
+
+
+def _rows(trial: Trial, requirement: str, place: Place) -> list[Row] | str:
+    try:
+        return trial.rows(requirement, place)
+    except CannotTest as exc:
+        return str(exc)
+
+
+def _started(servers: Servers, *deviations: str) -> Place:
+    number = servers.start(deviations)
+    while True:
+        for answer in servers.answers():
+            if answer["id"] == number:
+                return Place(answer["url"], f"{answer['url']}{CONTROL}", TOKEN)
+
+
+def _chosen(deviations: Iterable[Deviation], api: Api, options: argparse.Namespace) -> list[Deviation]:
+    known = [one for one in deviations if api.requirements[one.requirement].excluded is None]
+    if options.globs:
+        known = [
+            one
+            for one in known
+            if any(fnmatchcase(name, glob) for name in (one.name, *one.breaks) for glob in options.globs)
+        ]
+    return _sample(known, options.sample, options.seed) if options.sample else known
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,7 +107,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-j", "--jobs", type=int, default=2, help="how many at a time")
     parser.add_argument("-v", "--verbose", action="store_true", help="show every finding")
     parser.add_argument("--reply-s", type=float, default=1.0, help="how long to wait for an answer")
-    parser.add_argument("--time-limit-s", type=float, default=400.0, help="for one finding")
     return parser
 
 
@@ -116,7 +143,7 @@ def _show(rows: Sequence[Row]) -> int:
     print(f"{len(rows)} findings")
     print(f"replay three times of three: {replayed:.1%}")
     print(
-        f"standalone file three times of three: {reproduced:.1%}; says so at an honest server: {1 - silent:.1%}"
+        f"standalone file three times of three: {reproduced:.1%}; reproduces at an honest server: {1 - silent:.1%}"
     )
     median = statistics.median(lengths) if lengths else 0
     print(

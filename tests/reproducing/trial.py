@@ -1,4 +1,4 @@
-"""Whether the findings of a deviation can be seen again: by `replay`, and by their standalone files."""
+"""Whether the findings at a server can be seen again: by `replay`, and by their standalone files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,19 +15,18 @@ from conformance.case import Case
 from conformance.check import Plan, header_of
 from conformance.endpoint import Endpoint
 from conformance.engine import admit, run_cases, run_once
-from conformance.faults import CannotTest
 from conformance.findings.execution import Place
 from conformance.findings.recording import Recorded, record
 from conformance.findings.reproducers import Bounds, Workshop
 from conformance.fixtures.lab import Bench
 from conformance.provisioning.opening import provisioning
-from conformance.selfcheck.judging import Means
-from conformance.selfcheck.trial import Outcome, Trial
 from conformance.verdicts import Judge
 from reports.record import CaseResult, Verdict
+from specs.model import Api
 
 TIMES = 3
 CONTROL = "/control/websocket?token="
+MAKING_S = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,71 +53,61 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Reproduced(Outcome):
-    """A finding, and what became of it."""
+class Trial:
+    """What is the same for all servers."""
 
-    row: Row | None = None
+    api: Api
+    cases: Sequence[Case]
+    honest: Place
+    seed: int
+    reply_s: float
+    findings: int
+    """How many of a server are tried."""
 
-
-@dataclass(frozen=True, slots=True)
-class Reproducing:
-    """Judges a server that deviates by whether its findings can be seen again."""
-
-    reference_url: str
-    reference_token: str
-    findings: int = 3
-    """How many of a deviation are tried."""
-
-    def __call__(self, trial: Trial, url: str, means: Means, tell: Callable[[Outcome], None]) -> str | None:
-        """Run the cases against a server, see their findings again, and tell of each."""
+    def rows(self, requirement: str, place: Place) -> list[Row]:
+        """Run the cases that cover a requirement, and see their findings again."""
         endpoint = Endpoint.model_validate(
             {
-                "url": url,
-                "profile": {"timeouts": {"reply_s": means.reply_s}},
-                "provisioner": {"kind": "control", "token": means.token},
+                "url": place.url,
+                "profile": {"timeouts": {"reply_s": self.reply_s}},
+                "provisioner": {"kind": "control", "token": place.token},
             }
         )
-        try:
-            for row in self._rows(endpoint, trial.first, means, Place(url, f"{url}{CONTROL}", means.token)):
-                tell(Reproduced(row.case, Verdict.FAIL, 0.0, {row.requirement: row.observed}, row=row))
-        except CannotTest as exc:
-            return str(exc)
-        return None
-
-    def _rows(self, endpoint: Endpoint, cases: Sequence[Case], means: Means, place: Place) -> Iterator[Row]:
-        plan = Plan(means.api, endpoint, list(cases), means.seed, is_strict=True)
-        with provisioning(endpoint, means.api) as provisioner:
-            bench = Bench(means.api, endpoint, provisioner, means.seed, "reproducing")
+        cases = [case for case in self.cases if requirement in case.requirements]
+        with provisioning(endpoint, self.api) as provisioner, tempfile.TemporaryDirectory() as folder:
+            bench = Bench(self.api, endpoint, provisioner, self.seed, "reproducing")
             admit(bench)
-            results: list[CaseResult] = []
-            for result in run_cases(bench, Judge(means.api, endpoint.profile, is_strict=True), cases):
-                results.append(result)
-                if sum(one.verdict is Verdict.FAIL for one in results) == self.findings:
-                    break
-            with tempfile.TemporaryDirectory() as folder:
-                found = record(Path(folder), results, header_of(plan), means.api, endpoint, is_own=False)
-                confirmed = [one for one in found if one.finding.verdict is Verdict.FAIL][: self.findings]
-                for one in confirmed:
-                    case = next(case for case in cases if case.id == one.finding.case)
-                    yield self._row(one, case, bench, place)
+            header = header_of(Plan(self.api, endpoint, cases, self.seed, is_strict=True))
+            found = record(
+                Path(folder), self._results(bench, cases), header, self.api, endpoint, is_own=False
+            )
+            confirmed = [one for one in found if one.is_confirmed]
+            return [self._row(one, bench, place) for one in confirmed[: self.findings]]
 
-    def _row(self, one: Recorded, case: Case, bench: Bench, place: Place) -> Row:
-        replayed = sum(_is_replayed(one, case, bench, number) for number in range(TIMES))
-        began_s = time.monotonic()
-        reference = Place(self.reference_url, f"{self.reference_url}{CONTROL}", self.reference_token)
-        workshop = Workshop(place, reference, Bounds(began_s + 120))
-        path = one.path.with_suffix(".py")
+    def _results(self, bench: Bench, cases: Sequence[Case]) -> list[CaseResult]:
+        results: list[CaseResult] = []
+        judge = Judge(self.api, bench.endpoint.profile, is_strict=True)
+        for result in run_cases(bench, judge, cases):
+            results.append(result)
+            if sum(one.verdict is Verdict.FAIL for one in results) == self.findings:
+                break
+        return results
+
+    def _row(self, one: Recorded, bench: Bench, place: Place) -> Row:
+        replayed = sum(self._is_replayed(one, bench, number) for number in range(TIMES))
+        began_s, path = time.monotonic(), one.path.with_suffix(".py")
+        workshop = Workshop(place, self.honest, Bounds(began_s + MAKING_S))
         made = workshop.make(one.file, one.attempts, path)
         making_s = time.monotonic() - began_s
         runs = [_run(path, place) for _ in range(TIMES)] if made.file else []
-        silent = _run(path, reference, reference.url) if made.file else 0
+        elsewhere = _run(path, self.honest, self.honest.url) if made.file else 0
         return Row(
             one.finding.case,
             one.finding.requirement,
             one.finding.observed[:200],
             replayed,
             runs.count(1),
-            silent == 0,
+            elsewhere == 0,
             max(made.frames.values(), default=0),
             max(made.frames_before.values(), default=0),
             made.evidence or "",
@@ -126,12 +115,12 @@ class Reproducing:
             round(making_s, 1),
         )
 
-
-def _is_replayed(one: Recorded, case: Case, bench: Bench, number: int) -> bool:
-    label = f"replay {number} {one.path.stem}"
-    fresh = Bench(bench.api, bench.endpoint, bench.provisioner, bench.seed, label)
-    attempt = run_once(fresh, case, number, one.file.program)
-    return any(breach.requirement == one.finding.requirement for breach in attempt.breaches)
+    def _is_replayed(self, one: Recorded, bench: Bench, number: int) -> bool:
+        label = f"replay {number} {one.path.stem}"
+        fresh = Bench(self.api, bench.endpoint, bench.provisioner, self.seed, label)
+        case = next(case for case in self.cases if case.id == one.finding.case)
+        attempt = run_once(fresh, case, number, one.file.program)
+        return any(breach.requirement == one.finding.requirement for breach in attempt.breaches)
 
 
 def _run(path: Path, place: Place, *arguments: str) -> int:
