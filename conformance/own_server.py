@@ -17,7 +17,7 @@ from conformance.faults import CannotTest
 from conformance.provisioner_settings import TOKEN_VARIABLE
 
 READY = "wireproof serve: listening on "
-START_S = 20.0
+START_S = 60.0
 END_S = 10.0
 
 
