@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test crash check selfcheck reproducing distant fuzz format clients benchmark clean
+.PHONY: demo test crash check selfcheck reproducing distant innocence fuzz format clients benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
@@ -38,6 +38,11 @@ distant: $(VENV)/.installed-dev
 # Whether findings can be seen again, by replay and by their standalone files: a sample of the deviations, some minutes.
 reproducing: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.reproducing.measure
+
+# Honest servers must never be accused: RUNS full runs of each kind, with both cores kept busy. Hours, with 50.
+RUNS ?= 50
+innocence: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.innocence.soak --runs $(RUNS) --burn 2
 
 # More than a million hostile inputs: some minutes, so that it runs by night, too.
 fuzz: $(VENV)/.installed-fuzz

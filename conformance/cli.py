@@ -114,7 +114,7 @@ def check(
         typer.Option(
             min=1,
             metavar="N",
-            help="Cases at a time, each in a process; if absent one for each core, where agents are listed one.",
+            help="Cases at a time, each in a process; two for each core if absent, one where agents are listed.",
         ),
     ] = None,
     budget: Annotated[

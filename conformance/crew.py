@@ -1,7 +1,7 @@
 """Runs the cases of a plan: in this process, or several at a time in processes of their own.
 
-Outcomes come as cases end. With several workers each has a bench, a connection to the provisioner and doubts of its own; this
-process hands out one case at a time. A worker is forked, so that it starts at once, knows all that this process knows, and
+Outcomes come as cases end. With several workers each has a bench and a connection to the provisioner of its own; this process
+hands out one case at a time, and with it what the others have learnt not to wait for. A worker is forked, so that it starts at once, knows all that this process knows, and
 nothing of a case has to be put into words; therefore nothing in this process may run in another thread meanwhile.
 """
 
@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 
 from conformance.budget import is_over
 from conformance.case import Case
+from conformance.client.doubts import Kind
 from conformance.engine import ATTEMPTS, Outcome, out_of_budget, run_case
 from conformance.faults import CannotTest
 from conformance.fixtures.lab import Bench
@@ -100,6 +101,8 @@ class _Worker:
     """Of the case that it runs."""
     started_s: float = 0.0
     is_ready: bool = False
+    heard: int = 0
+    """How much of what the others have come to doubt it was told."""
 
 
 class Workers:
@@ -116,6 +119,7 @@ class Workers:
         self._count = min(count, len(task.cases))
         self._forking = multiprocessing.get_context("fork")
         self._workers: list[_Worker] = []
+        self._news: list[tuple[_Worker, tuple[Kind, int]]] = []
         self._next = 0
         self._deaths = 0
         self._is_stopped = False
@@ -162,8 +166,10 @@ class Workers:
         if isinstance(said, CannotTest):
             self._let_go(worker, said)
             return
-        if isinstance(said, Outcome) and worker.number is not None:
-            yield worker.number, said
+        if said is not None and worker.number is not None:
+            outcome, news = said
+            self._news += ((worker, one) for one in news)
+            yield worker.number, outcome
         worker.is_ready, worker.number = True, None
         self._give(worker)
 
@@ -180,8 +186,10 @@ class Workers:
             return
         worker.number, worker.started_s = self._next, time.monotonic()
         self._next += 1
+        news = [one for by, one in self._news[worker.heard :] if by is not worker]
+        worker.heard = len(self._news)
         try:
-            worker.pipe.send(worker.number)
+            worker.pipe.send((worker.number, news))
         except OSError:
             # It has gone; its end of the pipe says so next.
             return
@@ -240,10 +248,12 @@ def crew_of(task: Task, count: int) -> Crew:
 
 
 def usual_count() -> int:
-    """Return how many workers there are where nobody says: one for each core that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many workers there are where nobody says: two for each core that this process may use.
+
+    A worker waits for the endpoint more than it works.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 2 * cores
 
 
 @contextmanager
@@ -270,8 +280,12 @@ def _work(task: Task, share: Share, pipe: Connection, others: Sequence[Connectio
     try:
         with task.open_bench(share) as bench:
             pipe.send(None)
-            while (number := pipe.recv()) is not None:
-                pipe.send(_slim(run_case(bench, task.judge, task.cases[number], task.until_s)))
+            while (asked := pipe.recv()) is not None:
+                number, news = asked
+                bench.doubts.learn(news)
+                outcome = run_case(bench, task.judge, task.cases[number], task.until_s)
+                pipe.send((_slim(outcome), tuple(bench.doubts.news)))
+                bench.doubts.news.clear()
     except CannotTest as exc:
         pipe.send(exc)
     except (EOFError, OSError):

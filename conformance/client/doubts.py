@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 FAILURES_IN_A_ROW = 2
 DOUBTFUL_S = 0.05
 """The shortest wait for an effect that has stayed out several times, after the reply to what should cause it."""
 SLOWEST_FACTOR = 4
 """How many times as long as the endpoint's slow answers such an effect is waited for at least."""
-PROBE_EVERY = 8
-"""Every how many waits in vain one has full patience again, so that an effect that has come back is seen."""
+FIRST_PROBE = 8
+"""After how many waits in vain one has full patience again, and then each time after twice as many, so that an effect that
+has come back is seen."""
+WIDESPREAD = 5
+"""How many kinds of effect may stay out before a single wait in vain is enough for each other kind."""
+
+Kind: TypeAlias = tuple[str, str]
+"""Family and event of an effect."""
 
 
 @dataclass(slots=True)
@@ -33,6 +41,8 @@ class Doubts:
     """The case that is being run."""
     told: dict[tuple[str, str], str] = field(default_factory=dict)
     """Which case of the run was the first to give an advice (requirement, subject)."""
+    news: list[tuple[Kind, int]] = field(default_factory=list)
+    """Kinds that have come into doubt or out of it, with the waits in vain, for others who work at the same run."""
 
     def is_new(self, requirement: str, subject: str) -> bool:
         """Tell whether no other case has given this advice before, and remember it.
@@ -51,13 +61,24 @@ class Doubts:
         From then on it is a multiple of what slow answers of this endpoint take, and now and then as usual again.
         """
         missed = self.missing_effects.get((family, effect), 0)
-        if missed < 2 * FAILURES_IN_A_ROW or missed % PROBE_EVERY == 0:
+        if missed < self._enough() or _is_probe(missed):
             return usual_s
         return min(usual_s, self.allowance_s(DOUBTFUL_S))
 
     def allowance_s(self, shortest_s: float) -> float:
         """Return how long to wait for what should come at once: longer where answers of this endpoint take longer."""
         return max(shortest_s, SLOWEST_FACTOR * self._slow_answer_s())
+
+    def _enough(self) -> int:
+        """Return how many waits in vain bring an effect into doubt: few, where the endpoint leaves out so much else."""
+        most = 2 * FAILURES_IN_A_ROW
+        return 1 if sum(missed >= most for missed in self.missing_effects.values()) >= WIDESPREAD else most
+
+    def learn(self, news: Iterable[tuple[Kind, int]]) -> None:
+        """Take over what others have come to doubt, and what has come to them after all."""
+        for kind, missed in news:
+            known = self.missing_effects.get(kind, 0)
+            self.missing_effects[kind] = max(known, missed) if missed else 0
 
     def _slow_answer_s(self) -> float:
         """Return the time within which 95 of 100 answers have come; 0 before the first."""
@@ -66,10 +87,18 @@ class Doubts:
 
     def note_effect(self, family: str, effect: str, *, has_come: bool) -> None:
         """Remember whether an effect has come."""
-        count = self.missing_effects.get((family, effect), 0)
-        self.missing_effects[family, effect] = 0 if has_come else count + 1
+        kind, enough = (family, effect), self._enough()
+        before = self.missing_effects.get(kind, 0)
+        missed = self.missing_effects[kind] = 0 if has_come else before + 1
+        if (before >= enough) != (missed >= enough):
+            self.news.append((kind, missed))
 
     def note_control(self, family: str, event: str, *, was_accepted: bool) -> None:
         """Remember how a control went."""
         count = self.failed_controls.get((family, event), 0)
         self.failed_controls[family, event] = 0 if was_accepted else count + 1
+
+
+def _is_probe(missed: int) -> bool:
+    """Tell whether a number is 8, 16, 32, 64 and so on."""
+    return missed >= FIRST_PROBE and missed & (missed - 1) == 0

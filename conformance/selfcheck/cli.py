@@ -60,7 +60,7 @@ def selfcheck(
     seed: Annotated[int, typer.Option(min=0, help="Seed of keys, ids and the sample.")] = 1,
     jobs: Annotated[
         int | None,
-        typer.Option("-j", "--jobs", min=1, help="How many at a time; one for each core when absent."),
+        typer.Option("-j", "--jobs", min=1, help="How many at a time; two for each core when absent."),
     ] = None,
     reply_s: Annotated[float, typer.Option(min=0.05, max=60, help="How long to wait for an answer.")] = 1.0,
     suite_budget: Annotated[

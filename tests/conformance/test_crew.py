@@ -245,9 +245,10 @@ def test_whatever_happens_the_workers_are_ended(crew: Any) -> None:
     assert active_children() == []
 
 
-def test_the_usual_number_of_workers_is_one_for_each_core() -> None:
-    """At least one, and alone where there is one case only."""
-    assert usual_count() >= 1
+def test_the_usual_number_of_workers_is_two_for_each_core() -> None:
+    """A worker waits more than it works."""
+    assert usual_count() >= 2
+    assert usual_count() % 2 == 0
 
 
 def test_one_case_needs_no_workers(crew: Any) -> None:
@@ -255,3 +256,25 @@ def test_one_case_needs_no_workers(crew: Any) -> None:
     assert isinstance(crew(4, passes), Alone)
     assert isinstance(crew(1, passes, passes), Alone)
     assert isinstance(crew(2, passes, passes), Workers)
+
+
+def test_what_one_worker_has_waited_for_in_vain_the_others_know(crew: Any, tmp_path: Any) -> None:
+    """They are told with the next case, also where they are hired later; the one that told hears no echo of it."""
+
+    def misses(lab: Lab) -> None:
+        for _ in range(4):
+            lab.bench.doubts.note_effect("task", "progress", has_come=False)
+        (tmp_path / str(os.getpid())).touch()
+
+    def doubts(lab: Lab) -> None:
+        while not list(tmp_path.iterdir()):
+            time.sleep(0.01)
+        time.sleep(0.3)
+
+    def tells(lab: Lab) -> None:
+        missed = lab.bench.doubts.missing_effects.get(("task", "progress"), 0)
+        raise Violation(BINDING, "a", str(missed))
+
+    ended = gathered(crew(2, misses, doubts, tells, tells, dies, tells))
+    seen = [ended[n].attempts[0].breaches[0].observed for n in (2, 3, 5)]
+    assert seen == ["4", "4", "4"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.client.doubts import DOUBTFUL_S, PROBE_EVERY, SLOWEST_FACTOR, Doubts
+from conformance.client.doubts import DOUBTFUL_S, FIRST_PROBE, SLOWEST_FACTOR, WIDESPREAD, Doubts
 
 USUAL_S = 2.0
 
@@ -30,8 +30,37 @@ def test_patience_returns_with_the_effect() -> None:
 
 def test_now_and_then_patience_is_full_again() -> None:
     """An effect that has come back late is not overlooked for ever."""
-    assert missed(PROBE_EVERY).patience_s("task", "progress", USUAL_S) == USUAL_S
-    assert missed(PROBE_EVERY + 1).patience_s("task", "progress", USUAL_S) == DOUBTFUL_S
+    probes = [n for n in range(4, 140) if missed(n).patience_s("task", "progress", USUAL_S) == USUAL_S]
+    assert probes == [FIRST_PROBE * factor for factor in (1, 2, 4, 8, 16)]
+
+
+def test_where_much_stays_out_one_miss_is_enough_for_the_rest() -> None:
+    """Each kind is still waited for once with full patience, and one that comes is not doubted."""
+    doubts = Doubts()
+    for number in range(WIDESPREAD):
+        assert doubts.patience_s("task", f"event-{number}", USUAL_S) == USUAL_S
+        for _ in range(4):
+            doubts.note_effect("task", f"event-{number}", has_come=False)
+    assert doubts.patience_s("payment", "close", USUAL_S) == USUAL_S
+    doubts.note_effect("payment", "close", has_come=False)
+    assert doubts.patience_s("payment", "close", USUAL_S) == DOUBTFUL_S
+    doubts.note_effect("payment", "close", has_come=True)
+    assert doubts.patience_s("payment", "close", USUAL_S) == USUAL_S
+
+
+def test_what_comes_into_doubt_and_out_of_it_is_news() -> None:
+    """Others who work at the same run take it over; a few misses are no news, nor is what everybody knows."""
+    doubts, other = missed(3), Doubts()
+    assert doubts.news == []
+    doubts.note_effect("task", "progress", has_come=False)
+    doubts.note_effect("task", "progress", has_come=False)
+    assert doubts.news == [(("task", "progress"), 4)]
+    other.learn(doubts.news)
+    assert other.patience_s("task", "progress", USUAL_S) == DOUBTFUL_S
+    assert other.news == []
+    doubts.note_effect("task", "progress", has_come=True)
+    other.learn(doubts.news)
+    assert other.patience_s("task", "progress", USUAL_S) == USUAL_S
 
 
 def test_a_distant_endpoint_is_given_more_time() -> None:
