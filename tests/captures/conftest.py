@@ -4,4 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("tests.captures.replay", "tests.captures.comparison")
+pytest.register_assert_rewrite(
+    "tests.captures.replay",
+    "tests.captures.comparison",
+    "tests.captures.judged",
+    "tests.captures.recorded_http",
+)

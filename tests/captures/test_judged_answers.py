@@ -25,8 +25,9 @@ from specs.loader import load
 from specs.message import Frame
 from specs.model import Api
 from specs.participants import Participant
-from tests.captures.judged import JudgedRow, RecordedPeer
+from tests.captures.judged import JudgedRow
 from tests.captures.recorded_http import RecordedHttp
+from tests.captures.recorded_peer import RecordedPeer
 
 ROWS: list[dict[str, Any]] = [
     json.loads(line) for line in (Path(__file__).parent / "phoenix-captures.jsonl").read_bytes().splitlines()
