@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -64,6 +64,20 @@ class NegotiationPlay(Play[Session]):
         ):
             return "signatures/refusal-has-no-effect" if accepts else requirement
         return requirement
+
+    @classmethod
+    def simpler(cls, move: Move) -> Iterator[Program]:
+        """Yield pushes in turn in the place of those at once, whose outcome may be another each time."""
+        if move["do"] == "accept_at_once":
+            one = {"do": "accept", "who": 0, "at": 0, "amount": "average", "on": move["on"]}
+            other = (
+                {**one, "who": 1}
+                if move["second"] == "accept"
+                else {"do": "reject", "who": 1, "at": 0, "on": move["on"]}
+            )
+            yield [one]
+            yield [one, other]
+        yield from super().simpler(move)
 
     def prelude(self, move: Move) -> Move | None:
         """Make an offer before anything is accepted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, TypeAlias
 
@@ -82,6 +82,16 @@ class PaymentPlay(Play[Channel]):
         if requirement == "payment/balances-across-reconnects" and not done & ACKNOWLEDGED:
             return "payment/reject-moves-nothing" if "reject" in done else "payment/propose-moves-nothing"
         return requirement
+
+    @classmethod
+    def simpler(cls, move: Move) -> Iterator[Program]:
+        """Yield acknowledgements in turn in the place of those at once, whose outcome may be another each time."""
+        if move["do"] in {"acknowledge_at_once", "acknowledge_two_at_once"}:
+            one = {**move, "do": "acknowledge", "which": "pending", "at": 0}
+            other = {**one, "which": "executed"} if move["do"] == "acknowledge_at_once" else one
+            yield [one]
+            yield [one, other]
+        yield from super().simpler(move)
 
     def prelude(self, move: Move) -> Move | None:
         """Propose something before it is answered."""

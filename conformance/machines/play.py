@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from conformance.client.equality import holds
 from conformance.faults import CannotTell
 from conformance.fixtures.stage import Stage
-from conformance.machines.forging import SIGNATURES
+from conformance.machines.forging import GOOD, SIGNATURES
 from conformance.machines.moves import Move, NotApplicable, Program, nth
 from conformance.machines.witness import Witness
 from conformance.models.expectation import Kind, Model, Push
@@ -150,6 +150,15 @@ class Play(Generic[M]):
     def refined(cls, requirement: str, _program: Program) -> str:
         """Return the requirement that a program breaks, which cannot do without any of its moves."""
         return requirement
+
+    @classmethod
+    def simpler(cls, move: Move) -> Iterator[Program]:
+        """Yield what may stand in the place of a move, the simplest first."""
+        for name, value in move.items():
+            # The first participant, the first connection, the first topic, the latest of several; no.
+            plain = type(value)(0) if isinstance(value, int) else cls.PLAIN.get((move["do"], name), value)
+            if plain != value and not (name == "sign" and value == GOOD):
+                yield [{**move, name: plain}]
 
     # Drawing.
 

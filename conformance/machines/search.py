@@ -127,7 +127,7 @@ class Search:
         def shows(evidence: Evidence) -> bool:
             return any(self._company.cause(breach.requirement) == cause for breach in evidence.breaches)
 
-        return shortened(found, shows, self._again, self._company.PLAIN, allowance)
+        return shortened(found, shows, self._again, self._company.simpler, allowance)
 
     def _again(self, program: Program) -> Evidence:
         return carried_out(self._next_lab(), self._company, program)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from conformance.machines.evidence import Evidence
-from conformance.machines.forging import GOOD
-from conformance.machines.moves import Program
+from conformance.machines.moves import Move, Program
 
 Again: TypeAlias = Callable[[Program], Evidence]
-Plain: TypeAlias = Mapping[tuple[str, str], Any]
+Simpler: TypeAlias = Callable[[Move], Iterable[Program]]
+"""Gives what may stand in the place of a move, the simplest first."""
 Shows: TypeAlias = Callable[[Evidence], bool]
 
 
@@ -34,7 +34,7 @@ class Allowance:
 
 
 def shortened(
-    found: Evidence, shows: Shows, again: Again, plain: Plain, allowance: Allowance
+    found: Evidence, shows: Shows, again: Again, simpler: Simpler, allowance: Allowance
 ) -> tuple[Evidence, bool]:
     """Return the shortest evidence that could be had for the same fault, and whether none of its moves can be left out.
 
@@ -51,7 +51,7 @@ def shortened(
                 best, is_shorter = seen, True
                 break
         size = min(size, len(best.program)) if is_shorter else size // 2
-    return _simplified(best, shows, again, plain, allowance), True
+    return _simplified(best, shows, again, simpler, allowance), True
 
 
 def _without(program: Program, size: int) -> Iterator[Program]:
@@ -60,25 +60,29 @@ def _without(program: Program, size: int) -> Iterator[Program]:
         yield program[: max(0, end - size)] + program[end:]
 
 
-def _simplified(best: Evidence, shows: Shows, again: Again, plain: Plain, allowance: Allowance) -> Evidence:
-    """Take arguments back to what is simplest, one by one, where it still shows."""
+def _simplified(
+    best: Evidence, shows: Shows, again: Again, simpler: Simpler, allowance: Allowance
+) -> Evidence:
+    """Put simpler moves in the place of others, one by one, where it still shows."""
     is_simpler = True
     while is_simpler:
         is_simpler = False
-        for candidate in _simpler(best.program, plain):
+        for candidate in _with_simpler(best.program, simpler):
             if not allowance.take():
                 return best
             seen = again(candidate)
-            if shows(seen) and len(seen.program) <= len(best.program):
+            if shows(seen) and pushes(seen.program) <= pushes(best.program):
                 best, is_simpler = seen, True
                 break
     return best
 
 
-def _simpler(program: Program, plain: Plain) -> Iterator[Program]:
+def _with_simpler(program: Program, simpler: Simpler) -> Iterator[Program]:
     for index, move in enumerate(program):
-        for name, value in move.items():
-            # The first participant, the first connection, the first topic, the latest of several; no.
-            simple = type(value)(0) if isinstance(value, int) else plain.get((move["do"], name), value)
-            if simple != value and not (name == "sign" and value == GOOD):
-                yield [*program[:index], {**move, name: simple}, *program[index + 1 :]]
+        for moves in simpler(move):
+            yield [*program[:index], *moves, *program[index + 1 :]]
+
+
+def pushes(program: Program) -> int:
+    """Return about how much a program sends: what is sent at once is sent by two."""
+    return sum(1 + move["do"].endswith("at_once") for move in program)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
@@ -68,6 +68,25 @@ class TaskPlay(Play[Task]):
                 return "task/checkpoint-survives-reconnect"
             return "task/checkpoint-saved"
         return requirement
+
+    @classmethod
+    def simpler(cls, move: Move) -> Iterator[Program]:
+        """Yield ends in turn in the place of those at once, whose outcome may be another each time."""
+        if move["do"] == "end_at_once":
+            ends = [
+                {
+                    "do": name.partition("-")[0],
+                    "who": 0 if name == "cancel" else 1,
+                    "at": at,
+                    "on": move["on"],
+                }
+                for at, name in enumerate((move["first"], move["second"]))
+            ]
+            ends = [{**end, "result": 0} if end["do"] == "complete" else end for end in ends]
+            yield [ends[0]]
+            yield [ends[1]]
+            yield ends
+        yield from super().simpler(move)
 
     def prelude(self, move: Move) -> Move | None:
         """Send a chunk before anything is done with the stream."""

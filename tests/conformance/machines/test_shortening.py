@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 from conformance.client.transcript import Transcript
 from conformance.faults import Breach
 from conformance.machines.evidence import Evidence
 from conformance.machines.moves import Program
+from conformance.machines.play import Play
 from conformance.machines.shortening import Allowance, shortened
 
-PLAIN = {("pay", "amount"): "small"}
+
+class Family(Play[Any]):
+    """A family whose words have a simplest one."""
+
+    PLAIN: ClassVar[dict[tuple[str, str], Any]] = {("pay", "amount"): "small"}
 
 
 def move(name: str, **arguments: object) -> dict[str, object]:
@@ -48,7 +54,7 @@ def test_only_what_it_takes_is_left() -> None:
     """Of twenty moves those two that matter, in their order, and it is known that none can be left out."""
     program = [move(f"m{index}") for index in range(20)]
     again = endpoint(needs("m3", "m17"), seen := [])
-    best, is_shortest = shortened(again(program), shows, again, PLAIN, Allowance(200, 60.0))
+    best, is_shortest = shortened(again(program), shows, again, Family.simpler, Allowance(200, 60.0))
     assert [each["do"] for each in best.program] == ["m3", "m17"]
     assert is_shortest
     assert len(seen) < 100
@@ -58,7 +64,7 @@ def test_arguments_are_simplified() -> None:
     """Numbers to 0, no to no, words to the simplest; a good signature stays good."""
     program = [move("pay", who=1, at=2, amount="odd", sign="good", stale=True)]
     again = endpoint(needs("pay"), [])
-    best, _ = shortened(again(program), shows, again, PLAIN, Allowance(200, 60.0))
+    best, _ = shortened(again(program), shows, again, Family.simpler, Allowance(200, 60.0))
     assert best.program == [move("pay", who=0, at=0, amount="small", sign="good", stale=False)]
 
 
@@ -66,7 +72,7 @@ def test_the_allowance_is_counted() -> None:
     """After so many executions the best so far is returned, and nobody says that it is the shortest."""
     program = [move(f"m{index}") for index in range(20)]
     again = endpoint(needs("m3", "m17"), seen := [])
-    best, is_shortest = shortened(again(program), shows, again, PLAIN, Allowance(5, 60.0))
+    best, is_shortest = shortened(again(program), shows, again, Family.simpler, Allowance(5, 60.0))
     assert len(seen) == 1 + 5
     assert shows(best)
     assert not is_shortest
@@ -76,7 +82,7 @@ def test_the_allowance_is_timed() -> None:
     """Where no time is left, nothing is tried."""
     again = endpoint(needs("a"), seen := [])
     found = again([move("a"), move("b")])
-    best, is_shortest = shortened(found, shows, again, PLAIN, Allowance(100, 0.0))
+    best, is_shortest = shortened(found, shows, again, Family.simpler, Allowance(100, 0.0))
     assert (best, is_shortest, len(seen)) == (found, False, 1)
 
 
@@ -84,5 +90,5 @@ def test_an_endpoint_that_shows_it_once_is_left_as_it_is() -> None:
     """What was seen is returned, though it is never seen again."""
     again = endpoint(lambda _done: False, [])
     found = Evidence([move("a"), move("b")], (Breach("r", "e", "o"),), Transcript())
-    best, _ = shortened(found, shows, again, PLAIN, Allowance(100, 60.0))
+    best, _ = shortened(found, shows, again, Family.simpler, Allowance(100, 60.0))
     assert best is found
