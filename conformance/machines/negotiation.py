@@ -28,6 +28,8 @@ from conformance.models.negotiation import SMALLEST, Session
 from specs.amounts import add, average, format_amount, subtract
 
 ROUNDS_TO = Decimal("0.01")
+HIGHEST_NUMBER = 2**53 - 1
+"""Beyond it canonical JSON has no integers."""
 OPEN = "?"
 """To be chosen as things stand."""
 WRONG = ("rounded", "off", "client", "provider", "former", "all", "only", "half")
@@ -149,7 +151,7 @@ def _offer(scene: Scene[Session], role: str, what: str, back: int) -> str | int:
     session = scene.worlds.likely
     base, bound = session.base_price, session.bound
     if what == "integer":
-        return max(1, int(base) - back)
+        return min(max(1, int(base) - back), HIGHEST_NUMBER)
     amounts = {
         "whole": base,
         "odd": (base * Decimal("0.7")).quantize(SMALLEST) - SMALLEST * (2 * back),
@@ -224,7 +226,7 @@ def _writable(amount: Decimal) -> Decimal:
 OFFERED = ("whole", "odd", "fraction", "high", "integer", "same", "bound")
 MOVES: Moves = {
     "offer": mostly(
-        3,
+        1,
         arguments(who=WHO, at=AT, amount=st.sampled_from(OFFERED), back=BACK, on=ON),
         {"amount": st.sampled_from(("above", "far-above"))},
         {"sign": st.sampled_from(FORGED)},

@@ -132,7 +132,7 @@ class PaymentPlay(Play[Channel]):
             used = ["dropped"]
         settled = [word for word in used if word != "pending"]
         elsewhere = ["elsewhere"] if move["do"] == "acknowledge" else []
-        return concrete(move, "which", OPEN, ("unheard-of", *elsewhere, *settled, *settled))
+        return concrete(move, "which", OPEN, ("unheard-of", *elsewhere, *settled))
 
     def do_propose(
         self,
@@ -316,23 +316,25 @@ def _final(channel: Channel, what: str) -> dict[str, str]:
 SIGNED = st.sampled_from(FORGED)
 MOVES: Moves = {
     "propose": mostly(
-        3,
+        1,
         arguments(who=WHO, at=AT, amount=st.sampled_from(COVERED), nonce="next", back=0, on=ON),
+        {"nonce": OPEN, "back": BACK, "pick": PICK},
         {"nonce": OPEN, "back": BACK, "pick": PICK},
         {"amount": st.sampled_from(("balance", "above-free", "above-balance"))},
         {"sign": SIGNED},
         {"stale": True},
     ),
     "acknowledge": mostly(
-        3,
+        1,
         arguments(who="payee", at=AT, which="pending", back=BACK, on=ON),
         {"who": "payer"},
         {"other": True},
         {"which": OPEN, "who": WHO, "pick": PICK},
+        {"which": OPEN, "who": WHO, "pick": PICK},
         {"sign": SIGNED},
     ),
     "reject": mostly(
-        2,
+        1,
         arguments(who="payee", at=AT, which="pending", back=BACK, on=ON),
         {"which": "oldest", "who": WHO},
         {"which": OPEN, "who": WHO, "pick": PICK},

@@ -247,7 +247,7 @@ STREAM = st.sampled_from(("output", "input"))
 CHECKSUMS = frozenset({"task/checksum-verified", "task/checksum-in-seq-order"})
 MOVES: Moves = {
     "chunk": mostly(
-        2,
+        1,
         arguments(stream=STREAM, at=AT, seq="next", back=0, text=st.integers(0, len(TEXTS) - 1), on=ON),
         {"seq": OPEN, "back": BACK, "pick": PICK},
         {"seq": OPEN, "back": BACK, "pick": PICK},
