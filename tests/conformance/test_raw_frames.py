@@ -9,7 +9,7 @@ from websockets.exceptions import ProtocolError
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from conformance.client.raw_frames import BINARY, TEXT, raw_frame
+from conformance.client.raw_frames import BINARY, TEXT, raw_close, raw_fragments, raw_frame
 
 
 def _parsed(data: bytes) -> tuple[Frame, bytes]:
@@ -56,3 +56,34 @@ def test_an_unmasked_frame_is_refused_by_another_parser() -> None:
     """A frame without a mask is what a server's parser refuses."""
     with pytest.raises(ProtocolError):
         _parsed(raw_frame(TEXT, b"abc", mask=False))
+
+
+@given(payload=st.binary(max_size=300), key=st.binary(min_size=4, max_size=4))
+def test_any_mask_is_taken_off_by_another_parser(payload: bytes, key: bytes) -> None:
+    """Whatever its key, a mask leaves the data as they were."""
+    frame, rest = _parsed(raw_frame(BINARY, payload, key=key))
+    assert (bytes(frame.data), rest) == (payload, b"")
+
+
+@pytest.mark.parametrize("bits", [7, 16, 64])
+def test_a_length_is_written_in_the_form_that_is_asked_for(bits: int) -> None:
+    """Three bytes have their length in one byte, in two, or in eight."""
+    header = {7: b"\x81\x03", 16: b"\x81\x7e\x00\x03", 64: b"\x81\x7f" + bytes(7) + b"\x03"}[bits]
+    assert raw_frame(TEXT, b"abc", mask=False, length_bits=bits) == header + b"abc"
+
+
+def test_fragments_make_one_message() -> None:
+    """The first has the opcode, the last one the final bit."""
+    parts = [_parsed(data)[0] for data in raw_fragments(TEXT, [b"a", b"", b"c"])]
+    assert [(part.opcode, bytes(part.data), part.fin) for part in parts] == [
+        (Opcode.TEXT, b"a", False),
+        (Opcode.CONT, b"", False),
+        (Opcode.CONT, b"c", True),
+    ]
+
+
+@pytest.mark.parametrize(("code", "data"), [(None, b""), (1000, b"\x03\xe8bye"), (65535, b"\xff\xffbye")])
+def test_a_close_frame_holds_any_code_or_none(code: int | None, data: bytes) -> None:
+    """A code is two bytes before the reason; without one there is no reason either."""
+    frame, _ = _parsed(raw_close(code, b"bye"))
+    assert (frame.opcode, bytes(frame.data)) == (Opcode.CLOSE, data)
