@@ -13,6 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
+from conformance.client.raw_frames import TEXT, raw_frame
 from conformance.client.transcript import Transcript
 from conformance.client.wire import HandshakeRefused, Unreachable, Wire
 
@@ -224,3 +225,32 @@ def test_credentials_stay_out_of_the_transcript(served: Any) -> None:
     wire.close()
     assert len(transcript.entries) >= 3
     assert all("s3cret" not in entry.text for entry in transcript.entries)
+
+
+def test_what_is_put_on_the_wire_is_read_as_it_stands(served: Any) -> None:
+    """Two frames that are put one right behind the other come as two messages, in their order."""
+    wire = connect(served(echo))
+    wire.put(raw_frame(TEXT, b"one"))
+    wire.put(raw_frame(TEXT, b"two"), 0.001)
+    frames = [wire.receive(in_s(LONG_S)) for _ in range(2)]
+    assert [frame and frame.data for frame in frames] == [b"one", b"two"]
+    wire.close()
+
+
+@pytest.mark.parametrize("way", ["half_close", "reset", "abort"])
+def test_a_connection_can_end_without_a_close_frame(served: Any, way: str) -> None:
+    """The other side notices it, and has been told no code."""
+    codes: list[int | None] = []
+    has_ended = threading.Event()
+
+    def wait(connection: Any) -> None:
+        with suppress(ConnectionClosed):
+            connection.recv()
+        codes.append(connection.protocol.close_rcvd and connection.protocol.close_rcvd.code)
+        has_ended.set()
+
+    wire = connect(served(wait))
+    getattr(wire, way)()
+    assert has_ended.wait(LONG_S)
+    assert codes == [None]
+    wire.abort()
