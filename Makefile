@@ -69,11 +69,11 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python $(PIP) -e '.[dev,fast]'
+	$(BIN)/python $(PIP) -e '.[dev,fast,load]'
 	touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-fuzz: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python $(PIP) -e '.[dev,fast,fuzz]'
+	$(BIN)/python $(PIP) -e '.[dev,fast,fuzz,load]'
 	touch $@ $(VENV)/.installed $(VENV)/.installed-dev
 
 # Foreign clients have bounds of their own on shared libraries, so they get an environment of their own.

@@ -121,7 +121,7 @@ class Session:
             payload: Join parameters, `{}` where `None`; `rejoin` sends them again.
 
         """
-        ref = self._next_ref()
+        ref = self.new_ref()
         parameters = {} if payload is None else payload
         # Joining again makes the channel the newest one: rejoining keeps the order of creation (C-7).
         self._channels.pop(topic, None)
@@ -139,14 +139,14 @@ class Session:
 
     def push(self, topic: str, event: str, payload: Any) -> Message:
         """Make a push with the join_ref of the topic's channel, or `None` where there is none."""
-        return self._requested(Message(self.join_ref(topic), self._next_ref(), topic, event, payload))
+        return self._requested(Message(self.join_ref(topic), self.new_ref(), topic, event, payload))
 
     def leave(self, topic: str) -> Message:
         """Make a `phx_leave`; the channel counts as leaving until its reply or its `phx_close`."""
         channel = self._channels.get(topic)
         if channel is not None:
             channel.state = ChannelState.LEAVING
-        return self._requested(Message(self.join_ref(topic), self._next_ref(), topic, PHX_LEAVE, {}))
+        return self._requested(Message(self.join_ref(topic), self.new_ref(), topic, PHX_LEAVE, {}))
 
     def heartbeat(self, now_s: float | None = None) -> Message:
         """Make a heartbeat (T-1).
@@ -157,9 +157,14 @@ class Session:
         """
         if now_s is not None:
             self._heartbeats.last_sent_s = now_s
-        message = self._requested(Message(None, self._next_ref(), PHOENIX_TOPIC, HEARTBEAT, {}))
+        message = self._requested(Message(None, self.new_ref(), PHOENIX_TOPIC, HEARTBEAT, {}))
         self._heartbeats.pending.add(message.ref)
         return message
+
+    def new_ref(self) -> str:
+        """Make a ref that no request of this session has had; for who writes a message without a session's help."""
+        self._last_ref += 1
+        return str(self._last_ref)
 
     # Asking
 
@@ -286,10 +291,6 @@ class Session:
     def _requested(self, message: Message) -> Message:
         self._pending[message.ref] = message
         return message
-
-    def _next_ref(self) -> str:
-        self._last_ref += 1
-        return str(self._last_ref)
 
 
 def _is_present(join_ref: Any) -> bool:

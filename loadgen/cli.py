@@ -1,0 +1,207 @@
+"""The command `wireproof load`; what needs the extra `load` is imported only once it is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from loadgen.arrivals import SYNTAX as ARRIVALS
+from loadgen.arrivals import parse_arrivals, span_s
+from loadgen.faults import CannotTest, ConfigurationFaulty
+from loadgen.plan import TOKEN_VARIABLE, Plan, PlanFile, read_plan_file
+from loadgen.progress import Progress
+from loadgen.target import Target, checked_url, own_server
+from loadgen.terminal import render
+from reports.run_folder import RunFolder, RunFolderError, default_path
+from specs.loader import DocumentsInvalid, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loadgen.results import Results
+
+app = typer.Typer()
+
+USAGE_EXIT_CODE = 2
+COULD_NOT_TEST_EXIT_CODE = 3
+
+
+@app.command(name="load")
+def load_(
+    url: Annotated[
+        str | None, typer.Argument(help="ws:// or wss://; without it an own reference server.")
+    ] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help="Name of a scenario, or a Python file with one.")
+    ] = None,
+    agents: Annotated[int | None, typer.Option(min=1, help="How many agents in all.")] = None,
+    arrivals: Annotated[str | None, typer.Option(metavar="SHAPE", help=ARRIVALS)] = None,
+    duration: Annotated[str | None, typer.Option(metavar="TIME", help="Such as 90s or 10m.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Plan (TOML); flags stand above it.")
+    ] = None,
+    objective: Annotated[
+        list[str] | None, typer.Option("--objective", metavar="TEXT", help="Such as 'p99(task.*) < 250ms'.")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the scenario.")
+    ] = None,
+    agents_per_user: Annotated[
+        int | None, typer.Option(min=1, help="Agents that one Locust user is.")
+    ] = None,
+    connections_per_s: Annotated[
+        float | None, typer.Option(min=0.1, help="Ceiling of connections opened a second.")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Processes of the generator.")] = 1,
+    control: Annotated[
+        str | None, typer.Option(metavar="URL", help="The control socket, if elsewhere.")
+    ] = None,
+    control_token: Annotated[
+        str | None, typer.Option(envvar=TOKEN_VARIABLE, show_envvar=True, help="Operator's token.")
+    ] = None,
+    provision: Annotated[
+        str, typer.Option(help="control; invented: for a server that takes anything.")
+    ] = "control",
+    ca: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificates to trust (PEM).")] = None,
+    spec: Annotated[Path | None, typer.Option(metavar="DIR", help="Another set of documents.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of keys, ids and draws; random when absent.")
+    ] = None,
+    judge: Annotated[bool, typer.Option(help="Judge all that is observed by the requirements.")] = True,
+    web: Annotated[
+        int | None, typer.Option("--web", metavar="PORT", help="Show Locust's web page there.")
+    ] = None,
+    i_own_this_target: Annotated[
+        bool, typer.Option("--i-own-this-target", help="The target is mine, though it is another machine.")
+    ] = False,
+    run_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run folder goes.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Put a load on an endpoint and tell what it carries.
+
+    Exit code: 0 objectives reached, 1 one missed or a requirement broken, 2 wrong usage or configuration, 3 nothing succeeded, 4 an
+    objective could not be judged.
+    """
+    flags = dict(locals())
+    with one_line_errors():
+        written = read_plan_file(plan)
+        chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
+        with _target(url or written.url, flags, written, chosen) as target:
+            made = _plan_of(target, flags, written, chosen)
+            results, folder = _run(made, target, flags, [*written.objectives, *(objective or [])])
+    _show(results, folder, as_json=as_json)
+    raise typer.Exit(results.exit_code)
+
+
+@contextmanager
+def _target(url: str | None, flags: dict[str, Any], written: PlanFile, seed: int) -> Iterator[Target]:
+    if url is not None:
+        is_owned = flags["i_own_this_target"] or written.i_own_this_target
+        yield Target(checked_url(url, is_owned=is_owned), flags["control_token"] or "")
+        return
+    if flags["control"] or flags["ca"]:
+        raise ConfigurationFaulty("--control and --ca are about a URL, and none is given")
+    with own_server(flags["spec"], seed) as target:
+        yield target
+
+
+def _plan_of(target: Target, flags: dict[str, Any], written: PlanFile, seed: int) -> Plan:
+    def chosen(name: str, default: Any) -> Any:
+        given = flags[name] if flags[name] is not None else getattr(written, name)
+        return default if given is None else given
+
+    if flags["provision"] not in {"control", "invented"}:
+        raise ConfigurationFaulty(f"--provision {flags['provision']!r}: control or invented")
+    if flags["provision"] == "control" and not target.token:
+        raise ConfigurationFaulty(f"no control token is given: use --control-token or {TOKEN_VARIABLE}")
+    load(flags["spec"])
+    duration_s = span_s(chosen("duration", "30s"))
+    if duration_s <= 0:
+        raise ConfigurationFaulty("--duration must be longer than nothing")
+    return Plan(
+        url=target.url,
+        control_url=flags["control"] or target.url,
+        scenario=str(chosen("scenario", "task-streaming")),
+        arrivals=parse_arrivals(chosen("arrivals", "closed"), duration_s),
+        duration_s=duration_s,
+        agents=chosen("agents", 100),
+        parameters={**written.parameters, **_parameters(flags["parameter"] or [])},
+        agents_per_user=chosen("agents_per_user", 10),
+        connections_per_s=chosen("connections_per_s", 1000.0),
+        processes=flags["processes"],
+        seed=seed,
+        run=f"{datetime.now(UTC):%H%M%S%f}",
+        ca=str(flags["ca"].resolve()) if flags["ca"] else None,
+        spec=str(flags["spec"].resolve()) if flags["spec"] else None,
+        provisioning=flags["provision"],
+        judge=flags["judge"],
+    )
+
+
+def _parameters(texts: list[str]) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigurationFaulty(f"--set {text!r}: write NAME=VALUE")
+        try:
+            parameters[name] = json.loads(value)
+        except ValueError:
+            parameters[name] = value
+    return parameters
+
+
+def _run(plan: Plan, target: Target, flags: dict[str, Any], objectives: list[str]) -> tuple[Results, Path]:
+    try:
+        from loadgen.command import Errand, carry_out
+        from loadgen.objectives import parse_objective
+        from loadgen.users import users_of
+    except ImportError as fault:
+        raise ConfigurationFaulty(f"{fault.name} is missing: pip install 'wireproof[load]'") from fault
+    import msgspec
+
+    parsed = [parse_objective(text) for text in objectives]
+    users_of(plan)
+    folder = RunFolder(flags["run_dir"] or default_path(datetime.now(UTC))).path.resolve()
+    plan = msgspec.structs.replace(plan, folder=str(folder))
+    with Progress(plan, quiet=flags["as_json"]) as progress:
+        errand = Errand(plan, target.token, folder, parsed, target.pid, flags["web"], progress.row)
+        return carry_out(errand), folder
+
+
+def _show(results: Results, folder: Path, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(results.to_json(), indent=2))
+        return
+    console = Console(width=None if os.isatty(1) else 160)
+    render(results.to_json(), console)
+    console.print(Text(f"Run folder: {folder}"), soft_wrap=True)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn every expected failure into one line on standard error and its exit code; SIGTERM ends a run like Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except (ConfigurationFaulty, RunFolderError, DocumentsInvalid) as exc:
+        _end(str(exc), USAGE_EXIT_CODE)
+    except CannotTest as exc:
+        _end(str(exc), COULD_NOT_TEST_EXIT_CODE)
+    except KeyboardInterrupt:
+        _end("interrupted before anything was measured", COULD_NOT_TEST_EXIT_CODE)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    typer.echo(f"wireproof: {' '.join(message.split())}", err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,356 @@
+"""One agent: a connection that is kept up, its session, and its channels.
+
+Rules of this file: what a session of `specs` decides (joins, ends of channels, heartbeats) it decides here, too; replies to plain
+pushes and events of joined channels, which are nearly everything, are dealt with without it, by the same rules.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from random import uniform
+from typing import TYPE_CHECKING, Any, Final
+
+import gevent
+import msgspec
+
+from loadgen.client.backoff import Backoff
+from loadgen.client.calls import TIMED_OUT, UNKNOWN, UNSENT, Call, Request
+from loadgen.client.channel import Channel
+from loadgen.client.connection import Connection
+from loadgen.client.frames import text_frame
+from loadgen.client.timers import now_us
+from specs.message import PHX_CLOSE, PHX_ERROR, PHX_JOIN, PHX_REPLY, Message
+from specs.serializer import SERIALIZERS
+from specs.session import Kind, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadgen.client.site import Site, Tape
+    from loadgen.measure.statistics import Figures
+
+MOST_CHANNELS: Final = 100
+"""On one socket; more are refused by Phoenix since 1.8.9."""
+
+CONNECT: Final = "connect"
+#: The family under which figures of connections and heartbeats are kept.
+SOCKET: Final = "socket"
+
+_V2: Final = SERIALIZERS["2.0.0"]
+_decode: Final = msgspec.json.Decoder(tuple[str | None, str | None, str, str, Any]).decode
+
+
+class TooManyChannels(Exception):
+    """An agent was to join more topics than one socket may have."""
+
+
+class Agent:
+    """An agent.
+
+    Args:
+        site: What it shares with the others.
+        number: Tells it from the others of this process.
+        url: Of its socket, with its credentials.
+
+    Attributes:
+        agent_id: What the endpoint calls it.
+        on_back: Is called after a reconnect, once all topics are joined again.
+
+    """
+
+    __slots__ = (
+        "_backoff",
+        "_connecting",
+        "_connection",
+        "_is_wanted",
+        "_rejoining",
+        "_url",
+        "agent_id",
+        "calls",
+        "channels",
+        "connection_count",
+        "lost_at_us",
+        "number",
+        "on_back",
+        "send",
+        "session",
+        "site",
+        "tape",
+    )
+
+    def __init__(self, site: Site, number: int, url: str, agent_id: str) -> None:
+        self.site = site
+        self.number = number
+        self.agent_id = agent_id
+        self.tape: Tape | None = site.tape
+        self.session = Session(_V2, heartbeat_interval_s=site.heartbeat_s)
+        self.channels: dict[str, Channel] = {}
+        self.calls: dict[str, Call] = {}
+        self.connection_count = 0
+        self.lost_at_us: int | None = None
+        self.on_back: Callable[[Agent], object] | None = None
+        self.send: Callable[[bytes], object] = _nowhere
+        self._backoff: Backoff | None = None
+        self._url = url
+        self._connection: Connection | None = None
+        self._connecting: Request | None = None
+        self._rejoining = 0
+        self._is_wanted = False
+
+    # What a scenario does
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is connected."""
+        return self._connection is not None and self._connection.is_open
+
+    def connect(self, intended_us: int = 0) -> Call:
+        """Connect, and from now on stay connected."""
+        self._is_wanted = True
+        self.site.look_after(self)
+        return self._connect(intended_us)
+
+    def join(self, topic: str, payload: Any = None, intended_us: int = 0) -> Call:
+        """Join a topic; the channel is in `channels` once that is answered by ok.
+
+        Raises:
+            TooManyChannels: If the socket has as many as it may.
+
+        """
+        if len(self.channels) >= MOST_CHANNELS and topic not in self.channels:
+            raise TooManyChannels(f"{self.agent_id} has joined {len(self.channels)} topics")
+        if topic not in self.channels:
+            self.channels[topic] = Channel(self, topic, self.site.family_of(topic))
+        return self._request(self.session.join(topic, payload), self.channels[topic].family, intended_us)
+
+    def leave(self, topic: str) -> Call:
+        """Leave a topic."""
+        channel = self.channels.pop(topic)
+        channel.is_joined = False
+        return self._request(self.session.leave(topic), channel.family)
+
+    def close(self) -> None:
+        """Disconnect, and stay away."""
+        self._is_wanted = False
+        self.site.let_go(self)
+        self._down(UNKNOWN)
+
+    def drop(self) -> None:
+        """Cut the connection as a failing network would; the agent comes back."""
+        self._down("dropped")
+        self._come_back()
+
+    def pause_reading(self) -> None:
+        """Read nothing until `resume_reading`."""
+        if self._connection is not None:
+            self._connection.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        if self._connection is not None:
+            self._connection.resume_reading()
+
+    # What channels need
+
+    def figures(self, family: str, event: str) -> Figures:
+        """Return the figures of an event."""
+        figures = self.site.statistics.of(family, event)
+        self.figures_by_event(family)[event] = figures
+        return figures
+
+    def figures_by_event(self, family: str) -> dict[str, Figures]:
+        """Return the figures of a family's events so far, shared by all its channels."""
+        return self.site.figures_by_event(family)
+
+    # What the site and the connection call
+
+    def tick(self, at_us: int) -> None:
+        """Send the heartbeat that is due, give up what is not answered."""
+        oldest = next(iter(self.calls.values()), None)
+        if oldest is not None and at_us - oldest.sent_us > self.site.reply_s * 1e6:
+            self._give_up(at_us)
+        if not self.is_open:
+            return
+        now_s = at_us / 1e6
+        if self.session.is_unanswered(now_s):
+            self._down("heartbeat unanswered")
+            self._come_back()
+        elif self.session.heartbeat_due(now_s):
+            self._request(self.session.heartbeat(now_s), SOCKET)
+
+    def on_open(self, at_us: int) -> None:
+        """Take the connection."""
+        self.connection_count += 1
+        self.site.open_count += 1
+        self._backoff = None
+        # Heartbeats of agents that came at once are spread over the interval.
+        self.session.connected(at_us / 1e6 - uniform(0, self.site.heartbeat_s))  # noqa: S311 - no secret
+        if self.tape is not None:
+            self.tape.opened(self)
+        if self._connecting is not None:
+            connecting, self._connecting = self._connecting, None
+            connecting.answered({"status": "ok", "response": {}}, at_us)
+        self._rejoin()
+
+    def on_text(self, text: bytes, at_us: int) -> None:
+        """Take a message."""
+        if self.tape is not None:
+            self.tape.received(self, at_us, text)
+        try:
+            join_ref, ref, topic, event, payload = _decode(text)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            self.site.losses["malformed frame"] += 1
+            return
+        try:
+            if event == PHX_REPLY:
+                call = self.calls.pop(ref, None)  # type: ignore[arg-type]
+                if type(call) is Call:
+                    call.answered(payload, at_us)
+                else:
+                    self._odd_reply(Message(join_ref, ref, topic, event, payload), call, at_us)
+            elif event in {PHX_CLOSE, PHX_ERROR}:
+                self._channel_over(Message(join_ref, ref, topic, event, payload))
+            else:
+                channel = self.channels.get(topic)
+                if channel is not None and (join_ref is None or join_ref == channel.join_ref):
+                    channel.took(event, payload, at_us)
+        except Exception:  # noqa: BLE001 - a fault of a scenario must not take the connection with it
+            gevent.get_hub().handle_error(self, *sys.exc_info())
+
+    def on_binary(self, data: bytes, at_us: int) -> None:  # noqa: ARG002 - of the protocol
+        """Take a binary message: no scenario has any, so it is only counted."""
+        self.site.losses["binary frame"] += 1
+
+    def on_lost(self, reason: str) -> None:
+        """Take the loss of the connection."""
+        self._down(reason)
+        self._come_back()
+
+    # Connecting
+
+    def _connect(self, intended_us: int) -> Call:
+        at_us = now_us()
+        figures = self.site.statistics.of(SOCKET, CONNECT)
+        figures.sent += 1
+        call = self._connecting = Request(figures, at_us, intended_us or at_us)
+        self._connection = Connection(self.site.route, self._url, self)
+        self.send = self._connection.send
+        return call
+
+    def _come_back(self) -> None:
+        if not self._is_wanted:
+            return
+        if self._backoff is None:
+            self._backoff = Backoff()
+        self.site.timers.after(self._backoff.next_s(), self._connect_again)
+
+    def _connect_again(self, due_us: int) -> None:
+        if self._is_wanted and self._connection is None:
+            self._connect(due_us)
+
+    def _down(self, reason: str) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        self.send = _nowhere
+        was_open, connecting = self._connecting is None, self._connecting
+        self._connecting = None
+        connection.close()
+        if was_open:
+            self.site.open_count -= 1
+        if self._is_wanted:
+            self.site.losses[reason] += 1
+            self.lost_at_us = self.lost_at_us or now_us()
+        if was_open and self.tape is not None:
+            self.tape.ended(self)
+        self.session.disconnected()
+        for channel in self.channels.values():
+            channel.is_joined = False
+            if channel.receiver is not None:
+                channel.receiver.forget()
+        calls, self.calls = self.calls, {}
+        for call in calls.values():
+            call.lost(UNKNOWN)
+        if connecting is not None:
+            connecting.lost(reason)
+
+    # Requests that the session follows
+
+    def _request(
+        self,
+        message: Message,
+        family: str,
+        intended_us: int = 0,
+        on_answer: Callable[[Call], object] | None = None,
+    ) -> Request:
+        at_us = now_us()
+        figures = self.site.statistics.of(family, message.event)
+        call = Request(figures, at_us, intended_us or at_us, on_answer)
+        if not self.is_open:
+            call.lost(UNSENT)
+            return call
+        call.figures.sent += 1
+        self.calls[message.ref] = call
+        data = _V2.encode_client(message).data
+        if self.tape is not None:
+            self.tape.sent(self, at_us, data)
+        self.send(text_frame(data))
+        return call
+
+    def _odd_reply(self, message: Message, call: Call | None, at_us: int) -> None:
+        """Take the reply to a request that the session follows, or to none."""
+        received = self.session.receive(message)
+        channel = self.channels.get(message.topic)
+        request = received.request
+        is_ok = received.kind is Kind.REPLY and received.status == "ok"
+        if is_ok and request is not None and channel is not None and request.event == PHX_JOIN:
+            channel.join_ref, channel.is_joined = request.join_ref, True
+        if call is not None:
+            call.answered(message.payload, at_us)
+
+    def _channel_over(self, message: Message) -> None:
+        received = self.session.receive(message)
+        if received.kind is Kind.STALE:
+            return
+        channel = self.channels.get(message.topic)
+        if channel is None:
+            return
+        channel.is_joined = False
+        if received.kind is Kind.ERRORED:
+            self.site.losses["channel crashed"] += 1
+            self._rejoin()
+
+    def _rejoin(self) -> None:
+        topics = [topic for topic in self.session.topics_to_rejoin() if topic in self.channels]
+        self._rejoining += len(topics)
+        for topic in topics:
+            channel = self.channels[topic]
+            self._request(self.session.rejoin(topic), channel.family, 0, partial(self._rejoined, channel))
+        if not topics and self.connection_count > 1:
+            self._is_back()
+
+    def _rejoined(self, channel: Channel, call: Call) -> None:
+        self._rejoining -= 1
+        if call.is_ok and channel.on_rejoined is not None:
+            channel.on_rejoined(call.response)
+        if not self._rejoining and self.is_open:
+            self._is_back()
+
+    def _is_back(self) -> None:
+        if self.lost_at_us is not None:
+            self.site.statistics.of(SOCKET, "recovery").took(now_us() - self.lost_at_us)
+            self.lost_at_us = None
+        if self.on_back is not None:
+            self.on_back(self)
+
+    def _give_up(self, at_us: int) -> None:
+        limit_us = at_us - self.site.reply_s * 1e6
+        for ref in [ref for ref, call in self.calls.items() if call.sent_us < limit_us]:
+            if self.tape is not None:
+                self.tape.unanswered(self, ref)
+            self.calls.pop(ref).lost(TIMED_OUT)
+
+
+def _nowhere(_frame: bytes) -> None:
+    """Send nothing: there is no connection."""

@@ -1,0 +1,172 @@
+"""One agent's membership of one topic, and the pushes on it: the hot path of a load.
+
+Rules of this file: a push and its reply, and a relay that arrives, cost no more than they must; everything that is rare goes through
+the session of `specs`.
+"""
+
+from __future__ import annotations
+
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+
+from loadgen.client.calls import UNSENT, Call, Probe
+from loadgen.client.frames import text_frame
+from loadgen.client.plays import Awaitable
+from loadgen.client.relays import Receiver, relayed_events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadgen.client.site import Site, Tape
+    from loadgen.measure.statistics import Figures
+    from specs.model import Topic
+    from specs.session import Session
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Owner(Protocol):
+    """The agent of a channel, as far as a channel needs it."""
+
+    site: Site
+    session: Session
+    calls: dict[str, Call]
+    tape: Tape | None
+    number: int
+    agent_id: str
+    send: Callable[[bytes], object]
+    """Sends a frame; nothing without a connection."""
+
+    def figures(self, family: str, event: str) -> Figures:
+        """Return the figures of an event."""
+
+    def figures_by_event(self, family: str) -> dict[str, Figures]:
+        """Return the figures of a family's events so far, shared by all its channels."""
+
+
+class Occurrence(Awaitable):
+    """An event that somebody waits for; `payload` is None where it has not come in time."""
+
+    __slots__ = ("payload",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.payload: Any = None
+
+
+class Channel:
+    """A topic that an agent has asked to join.
+
+    Attributes:
+        audience: Receivers of the other members, so far as they are in this process and joined.
+        on_event: By event, what is called with a payload and a time when it arrives.
+        on_rejoined: Is called with the join's response after a reconnect.
+
+    """
+
+    __slots__ = (
+        "_agent",
+        "_figures",
+        "_occurrences",
+        "_relayed",
+        "audience",
+        "family",
+        "is_joined",
+        "join_ref",
+        "on_event",
+        "on_rejoined",
+        "receiver",
+        "topic",
+    )
+
+    def __init__(self, agent: Owner, topic: str, family: Topic) -> None:
+        self._agent = agent
+        self._figures: dict[str, Figures] = agent.figures_by_event(family.name)
+        self._relayed = relayed_events(family)
+        self._occurrences: dict[str, list[Occurrence]] | None = None
+        self.topic = topic
+        self.family = family.name
+        self.join_ref: str | None = None
+        self.is_joined = False
+        self.audience: tuple[Receiver, ...] = ()
+        self.on_event: dict[str, Callable[[Any, int], object]] | None = None
+        self.on_rejoined: Callable[[Any], object] | None = None
+        self.receiver = Receiver(self._relayed) if self._relayed else None
+
+    def push(self, event: str, payload: Any, intended_us: int = 0) -> Call:
+        """Send a push.
+
+        Args:
+            event: Its event.
+            payload: Anything that JSON has.
+            intended_us: When it should have been sent; now where 0.
+
+        """
+        agent = self._agent
+        at_us = monotonic_ns() // 1000
+        figures = self._figures.get(event) or agent.figures(self.family, event)
+        call = Call(figures, at_us, intended_us or at_us)
+        if not self.is_joined:
+            call.lost(UNSENT)
+            return call
+        ref = agent.session.new_ref()
+        agent.calls[ref] = call
+        figures.sent += 1
+        text = _encode((self.join_ref, ref, self.topic, event, payload))
+        if self.audience and event in self._relayed:
+            for receiver in self.audience:
+                receiver.expect(event, payload, call)
+        if agent.tape is not None:
+            agent.tape.sent(agent, at_us, text)
+        agent.send(text_frame(text))
+        return call
+
+    def probe(self, event: str, payload: Any) -> Call:
+        """Send a push as a barrier: its answer says that whatever was sent before has been dealt with."""
+        agent = self._agent
+        at_us = monotonic_ns() // 1000
+        call = Probe(agent.site.statistics.of(self.family, "barrier"), at_us, at_us)
+        if not self.is_joined:
+            call.lost(UNSENT)
+            return call
+        ref = agent.session.new_ref()
+        agent.calls[ref] = call
+        call.figures.sent += 1
+        text = _encode((self.join_ref, ref, self.topic, event, payload))
+        if agent.tape is not None:
+            agent.tape.sent(agent, at_us, text)
+        agent.send(text_frame(text))
+        return call
+
+    def event(self, name: str, within_s: float) -> Occurrence:
+        """Return the next arrival of an event, to be awaited."""
+        occurrence = Occurrence()
+        if self._occurrences is None:
+            self._occurrences = {}
+        self._occurrences.setdefault(name, []).append(occurrence)
+
+        def too_late(_due_us: int) -> None:
+            waiting = (self._occurrences or {}).get(name, [])
+            if occurrence in waiting:
+                waiting.remove(occurrence)
+                occurrence.done()
+
+        self._agent.site.timers.after(within_s, too_late)
+        return occurrence
+
+    def took(self, event: str, payload: Any, at_us: int) -> None:
+        """Take an event that has arrived."""
+        if self.receiver is not None and event in self._relayed:
+            self.receiver.arrived(
+                event, payload, at_us, self._figures.get(event) or self._agent.figures(self.family, event)
+            )
+        if self.on_event is not None:
+            handler = self.on_event.get(event)
+            if handler is not None:
+                handler(payload, at_us)
+        if self._occurrences:
+            for occurrence in self._occurrences.pop(event, ()):
+                occurrence.payload = payload
+                occurrence.done()

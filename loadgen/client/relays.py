@@ -1,0 +1,128 @@
+"""Relays on their way: what each receiver is owed, so that delivery is timed and nothing lost, doubled, reordered or altered.
+
+The requirement that a server breaks is named by the judge, with the rules of `specs.history`; here are counts and times, cheap enough
+for every push.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loadgen.client.calls import Call
+    from loadgen.measure.statistics import Figures
+    from specs.model import Topic
+
+Key = tuple[Any, ...]
+
+
+class Relayed:
+    """What identifies a relay of one event: its whole numbers where it has required ones (`seq`, `nonce`), else all that is required."""
+
+    __slots__ = ("event", "is_numbered", "members", "number")
+
+    def __init__(self, event: str, members: tuple[str, ...], numbers: tuple[str, ...]) -> None:
+        self.event = event
+        self.members = members
+        self.is_numbered = len(numbers) == 1
+        self.number = numbers[0] if self.is_numbered else ""
+
+    def key(self, payload: Any) -> Any:
+        """Return what a push and its relay have in common."""
+        try:
+            if self.is_numbered:
+                return payload[self.number]
+            return tuple(repr(payload.get(name)) for name in self.members)
+        except (TypeError, KeyError, AttributeError):
+            return None
+
+    def is_same(self, sent: Any, got: Any) -> bool:
+        """Tell whether a relay has all required members as they were sent."""
+        return isinstance(got, dict) and all(got.get(name) == sent.get(name) for name in self.members)
+
+
+@cache
+def _relayed(events: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]) -> dict[str, Relayed]:
+    # The channels of a family share one table.
+    return {event: Relayed(event, members, numbers) for event, members, numbers in events}
+
+
+def relayed_events(family: Topic) -> dict[str, Relayed]:
+    """Return the events of a family that are relayed to the other participants, by name."""
+    rows = []
+    for event in family.events.values():
+        if event.is_inbound and event.relay is not None:
+            members = tuple(event.payload.get("required", ()))
+            known = event.payload.get("properties", {})
+            numbers = tuple(name for name in members if known.get(name, {}).get("type") == "integer")
+            rows.append((event.event, members, numbers))
+    return _relayed(tuple(rows))
+
+
+class Receiver:
+    """What one member of a topic is owed by the others."""
+
+    __slots__ = ("_last", "_owed", "_relayed")
+
+    def __init__(self, relayed: dict[str, Relayed]) -> None:
+        self._relayed = relayed
+        self._owed: dict[tuple[str, Any], list[tuple[Call, Any]]] | None = None
+        self._last: dict[str, int] | None = None
+
+    def expect(self, event: str, payload: Any, call: Call) -> None:
+        """Take that a push is about to be sent that is to be relayed here."""
+        if self._owed is None:
+            self._owed = {}
+        key = (event, self._relayed[event].key(payload))
+        call.figures.relays += 1
+        self._owed.setdefault(key, []).append((call, payload))
+
+    def arrived(self, event: str, payload: Any, at_us: int, figures: Figures) -> None:
+        """Take a relay."""
+        relayed = self._relayed[event]
+        number = relayed.key(payload)
+        waiting = self._owed.get((event, number)) if self._owed else None
+        if not waiting:
+            self._unexpected(relayed, number, figures)
+            return
+        call, sent = waiting.pop(0)
+        if not waiting and self._owed is not None:
+            del self._owed[(event, number)]
+        figures.delivered += 1
+        figures.was_delivered(at_us - call.sent_us)
+        if payload != sent and not relayed.is_same(sent, payload):
+            figures.broken["altered"] += 1
+        if relayed.is_numbered and isinstance(number, int):
+            if self._last is None:
+                self._last = {}
+            if number < self._last.get(event, -1):
+                figures.broken["reordered"] += 1
+            else:
+                self._last[event] = number
+
+    def _unexpected(self, relayed: Relayed, number: Any, figures: Figures) -> None:
+        """Count what nobody is known to have sent, or what has come before."""
+        is_old = (
+            relayed.is_numbered
+            and isinstance(number, int)
+            and number <= (self._last or {}).get(relayed.event, -1)
+        )
+        figures.broken["doubled" if is_old else "altered"] += 1
+
+    def forget(self) -> None:
+        """Wait for nothing any more: the membership is over, and what was on its way may never come."""
+        for waiting in (self._owed or {}).values():
+            for call, _ in waiting:
+                call.figures.relays -= 1
+        self._owed = None
+
+    def settle(self) -> None:
+        """Count as lost what was accepted and has not come, now that everything has arrived that will."""
+        for waiting in (self._owed or {}).values():
+            for call, _ in waiting:
+                if call.status == "ok":
+                    call.figures.broken["lost"] += 1
+                else:
+                    call.figures.relays -= 1
+        self._owed = None

@@ -1,0 +1,114 @@
+"""What all agents of one process share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from loadgen.client.timers import Timers
+from loadgen.measure.statistics import Figures, Statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loadgen.client.route import Route
+    from specs.model import Api
+
+TICKS_A_S: Final = 100
+
+
+class Known(Protocol):
+    """An agent, as it is told from others."""
+
+    number: int
+    agent_id: str
+
+
+class Ticking(Protocol):
+    """Who wants to be called once a second."""
+
+    number: int
+
+    def tick(self, at_us: int) -> None:
+        """Do what is due."""
+
+
+class Tape(Protocol):
+    """Takes down what agents do and see, for the judge."""
+
+    def opened(self, agent: Known) -> None:
+        """An agent has a connection."""
+
+    def sent(self, agent: Known, at_us: int, text: bytes) -> None:
+        """It is about to send a message."""
+
+    def received(self, agent: Known, at_us: int, text: bytes) -> None:
+        """It has got a message."""
+
+    def unanswered(self, agent: Known, ref: str) -> None:
+        """It waits no more for the answer to a message."""
+
+    def ended(self, agent: Known) -> None:
+        """Its connection is over."""
+
+    def made(self, topic: str, roles: Mapping[str, str], params: Mapping[str, Any]) -> None:
+        """A resource was made."""
+
+    def settled(self, topic: str) -> None:
+        """Nothing of what was answered is on its way any more on a topic."""
+
+
+@dataclass(slots=True)
+class Site:
+    """What agents share: how to get to the server, what time it is, where figures go.
+
+    Attributes:
+        heartbeat_s: How often each agent sends one.
+        reply_s: How long an answer is waited for.
+        losses: Connections lost or not opened, by reason.
+
+    """
+
+    api: Api
+    route: Route
+    timers: Timers = field(default_factory=Timers)
+    statistics: Statistics = field(default_factory=Statistics)
+    tape: Tape | None = None
+    heartbeat_s: float = 30.0
+    reply_s: float = 10.0
+    losses: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    """What has gone wrong in the scenario itself, each once."""
+    open_count: int = 0
+    """Connections that are open."""
+    _figures: dict[str, dict[str, Figures]] = field(default_factory=dict)
+    _rounds: list[dict[Ticking, None]] = field(default_factory=lambda: [{} for _ in range(TICKS_A_S)])
+    _round: int = 0
+    _is_ticking: bool = False
+
+    def look_after(self, agent: Ticking) -> None:
+        """Call the agent's `tick` once a second; who comes at once is spread over the second."""
+        self._rounds[agent.number % TICKS_A_S][agent] = None
+        if not self._is_ticking:
+            self._is_ticking = True
+            self.timers.after(1 / TICKS_A_S, self._tick)
+
+    def let_go(self, agent: Ticking) -> None:
+        """Call it no more."""
+        self._rounds[agent.number % TICKS_A_S].pop(agent, None)
+
+    def _tick(self, due_us: int) -> None:
+        self.timers.at(due_us + 1_000_000 // TICKS_A_S, self._tick)
+        self._round = (self._round + 1) % TICKS_A_S
+        agents = self._rounds[self._round]
+        for agent in tuple(agents) if agents else ():
+            agent.tick(due_us)
+
+    def figures_by_event(self, family: str) -> dict[str, Figures]:
+        """Return the figures of a family's events that were asked for so far."""
+        return self._figures.setdefault(family, {})
+
+    def family_of(self, topic: str) -> Any:
+        """Return the family of a topic; None where the documents have none."""
+        return next((family for family in self.api.topics.values() if family.matches(topic)), None)

@@ -1,0 +1,184 @@
+"""Carries out one load test: writes the plan, runs Locust as a process of its own, follows it, and puts the results down."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from loadgen.engine.conductor import PROGRESS_FILE, RESULT_FILE
+from loadgen.faults import CannotTest
+from loadgen.plan import PLAN_VARIABLE, TOKEN_VARIABLE, Plan, write_plan
+from loadgen.results import Results, results_of
+from loadgen.users import groups_per_user, users_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from loadgen.objectives import Objective
+
+PLAN_FILE: Final = "plan.json"
+LOG_FILE: Final = "locust.log"
+SUMMARY_FILE: Final = "load.json"
+LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
+LOOK_S: Final = 0.1
+INTERRUPTED_S: Final = 5.0
+"""How long Locust may take to end after Ctrl-C."""
+
+
+@dataclass
+class Errand:
+    """What is to be done, and how it is shown.
+
+    Attributes:
+        server_pid: Of an own server, whose share of the machine is told.
+        web_port: Where Locust's web page is served; None for none.
+        on_row: Is called with each row of progress.
+
+    """
+
+    plan: Plan
+    token: str
+    folder: Path
+    objectives: list[Objective] = field(default_factory=list)
+    server_pid: int | None = None
+    web_port: int | None = None
+    on_row: Callable[[dict[str, Any]], object] | None = None
+
+
+def carry_out(errand: Errand) -> Results:
+    """Run a load test and write its summary into the run folder.
+
+    Raises:
+        CannotTest: If Locust does not start, or ends without results.
+
+    """
+    folder, plan = errand.folder, errand.plan
+    write_plan(plan, folder / PLAN_FILE)
+    (folder / PROGRESS_FILE).touch()
+    environment = {**os.environ, PLAN_VARIABLE: str(folder / PLAN_FILE), TOKEN_VARIABLE: errand.token}
+    server_cpu = _ServerCpu(errand.server_pid)
+    with (folder / LOG_FILE).open("wb") as log:
+        # Of a session of its own: who is asked to end it is the conductor, once.
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            _command(errand),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            _follow(errand, process, server_cpu)
+        finally:
+            _end(process)
+    try:
+        outcome = msgspec.json.decode((folder / RESULT_FILE).read_bytes())
+    except OSError:
+        raise CannotTest(
+            f"the generator has ended without results: {_last_line(folder / LOG_FILE)}"
+        ) from None
+    results = results_of(plan, outcome, errand.objectives, server_cpu.taken_s)
+    if not results.groups["opened"] and results.notes:
+        raise CannotTest(results.notes[0])
+    (folder / SUMMARY_FILE).write_text(json.dumps(results.to_json(), indent=2) + "\n", encoding="utf-8")
+    return results
+
+
+def _command(errand: Errand) -> list[str]:
+    plan = errand.plan
+    rate = plan.connections_per_s / (
+        groups_per_user(plan) * plan.agents / (users_of(plan) * groups_per_user(plan))
+    )
+    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--loglevel", "WARNING"]
+    command += [
+        "--users",
+        str(users_of(plan)),
+        "--spawn-rate",
+        f"{max(rate, 0.1):.3f}",
+        "--stop-timeout",
+        "1",
+    ]
+    command += ["--processes", str(plan.processes)] if plan.processes > 1 else []
+    if errand.web_port is None:
+        return [*command, "--headless", "--only-summary"]
+    return [*command, "--autostart", "--web-host", "127.0.0.1", "--web-port", str(errand.web_port)]
+
+
+def _follow(errand: Errand, process: subprocess.Popen[bytes], server_cpu: _ServerCpu) -> None:
+    """Hand on rows of progress until Locust has ended; the first Ctrl-C asks for an orderly end, a second ends it at once."""
+    rows = _rows(errand.folder / PROGRESS_FILE)
+    interrupted_s: float | None = None
+    while True:
+        try:
+            is_over = process.poll() is not None
+            for row in rows():
+                server_cpu.see(row)
+                if errand.on_row is not None:
+                    errand.on_row(row)
+            if is_over:
+                return
+            if interrupted_s is not None and time.monotonic() - interrupted_s > INTERRUPTED_S:
+                return
+            time.sleep(LOOK_S)
+        except KeyboardInterrupt:
+            if interrupted_s is not None:
+                return
+            interrupted_s = time.monotonic()
+            process.send_signal(signal.SIGINT)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        # Workers that Locust has forked are of the same group.
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _rows(path: Path) -> Callable[[], Iterator[dict[str, Any]]]:
+    """Return what yields the whole lines that have come since its last call."""
+    file = path.open("rb")
+    rest = b""
+
+    def read() -> Iterator[dict[str, Any]]:
+        nonlocal rest
+        *lines, rest = (rest + file.read()).split(b"\n")
+        yield from map(msgspec.json.decode, lines)
+
+    return read
+
+
+class _ServerCpu:
+    """The CPU time that an own server takes while the load goes on."""
+
+    def __init__(self, pid: int | None) -> None:
+        self._stat = None if pid is None else Path(f"/proc/{pid}/stat")
+        self._began_s: float | None = None
+        self.taken_s: float | None = None
+
+    def see(self, row: dict[str, Any]) -> None:
+        """Look when a phase begins."""
+        if row.get("phase") == "load":
+            self._began_s = self._cpu_s()
+        elif row.get("phase") == "drain" and self._began_s is not None:
+            self.taken_s = (self._cpu_s() or self._began_s) - self._began_s
+
+    def _cpu_s(self) -> float | None:
+        try:
+            fields = self._stat.read_text(encoding="ascii").rpartition(")")[2].split() if self._stat else None
+        except OSError:
+            return None
+        return None if fields is None else (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "it has said nothing")

@@ -1,0 +1,148 @@
+"""Conducts a run: waits until all agents are ready, begins, follows the seconds, ends, and puts the results of all processes together.
+
+Rules of this file: it speaks to generators through a `Stage`, of which there is one for a process that is alone and one for a master with
+workers; it never measures anything itself.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import gevent
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadgen.plan import Plan
+
+LONGEST_OPENING_S: Final = 600.0
+STALLED_S: Final = 30.0
+"""Without one more group ready for so long, opening is given up."""
+LOOK_S: Final = 0.05
+SPARE_S: Final = 10.0
+"""Beyond the drain time, how long workers may take to tell their results."""
+
+RESULT_FILE: Final = "generator.json"
+PROGRESS_FILE: Final = "progress.jsonl"
+
+
+class Stage(Protocol):
+    """The generators of a run."""
+
+    def groups(self) -> tuple[int, int]:
+        """Return how many groups are ready, and how many have failed."""
+
+    def is_complete(self) -> bool:
+        """Whether Locust has started all users."""
+
+    def begin(self) -> None:
+        """Let all begin."""
+
+    def stop(self) -> None:
+        """Let all start nothing more, and bring their groups to rest."""
+
+    def results(self) -> list[dict[str, Any]] | None:
+        """Return what all have to tell; None as long as some have not."""
+
+    def seconds(self) -> list[dict[str, Any]]:
+        """Return what happened in the seconds since the last call."""
+
+    def quit(self) -> None:
+        """End the processes."""
+
+
+class Conductor:
+    """Conducts one run.
+
+    Args:
+        plan: What is to be done.
+        stage: Whom it conducts.
+
+    """
+
+    def __init__(self, plan: Plan, stage: Stage) -> None:
+        self._plan, self._stage = plan, stage
+        self._is_stopping = False
+        self._progress = (Path(plan.folder) / PROGRESS_FILE).open("ab", buffering=0)
+        self.note: str | None = None
+
+    def stop(self) -> None:
+        """End early, but in order."""
+        self._is_stopping = True
+
+    def run(self) -> None:
+        """Conduct the run from the first agent to the results."""
+        began_s = ended_s = time.monotonic()
+        opening_s = self._open()
+        begun = not self._is_stopping and self._stage.groups()[0] > 0
+        if begun:
+            began_s = time.monotonic()
+            self._stage.begin()
+            self._tell({"phase": "load"})
+            self._wait(lambda: time.monotonic() - began_s >= self._plan.duration_s)
+            ended_s = time.monotonic()
+        self._stage.stop()
+        self._tell({"phase": "drain"})
+        results = self._collect()
+        self._tell({"phase": "end"})
+        outcome = {
+            "opening_s": opening_s,
+            "load_s": ended_s - began_s,
+            "is_interrupted": self._is_stopping,
+            "note": self.note,
+            "processes": results,
+        }
+        path = Path(self._plan.folder) / RESULT_FILE
+        unfinished = path.with_suffix(".part")
+        unfinished.write_bytes(msgspec.json.encode(outcome))
+        unfinished.rename(path)
+        self._progress.close()
+        self._stage.quit()
+
+    def _open(self) -> float:
+        began_s = latest_s = time.monotonic()
+        known = (0, 0)
+        self._tell({"phase": "open"})
+
+        def is_ready() -> bool:
+            nonlocal known, latest_s
+            now_s, groups = time.monotonic(), self._stage.groups()
+            if groups != known:
+                known, latest_s = groups, now_s
+            if now_s - latest_s > STALLED_S or now_s - began_s > LONGEST_OPENING_S:
+                self.note = f"opening was given up after {now_s - began_s:.0f} s with {known[0]} groups ready"
+                return True
+            return self._stage.is_complete()
+
+        self._wait(is_ready)
+        return time.monotonic() - began_s
+
+    def _wait(self, is_over: Callable[[], bool]) -> None:
+        next_s = time.monotonic()
+        while not self._is_stopping and not is_over():
+            gevent.sleep(LOOK_S)
+            if time.monotonic() >= next_s:
+                next_s += 1
+                self._report()
+
+    def _collect(self) -> list[dict[str, Any]]:
+        until_s = time.monotonic() + self._plan.drain_s + SPARE_S
+        while time.monotonic() < until_s:
+            results = self._stage.results()
+            if results is not None:
+                self._report()
+                return results
+            gevent.sleep(LOOK_S)
+        self.note = "not all workers have told their results"
+        return []
+
+    def _report(self) -> None:
+        ready, failed = self._stage.groups()
+        for row in self._stage.seconds():
+            self._tell({**row, "ready": ready, "failed": failed})
+
+    def _tell(self, row: dict[str, Any]) -> None:
+        self._progress.write(msgspec.json.encode({"at_s": round(time.monotonic(), 3), **row}) + b"\n")

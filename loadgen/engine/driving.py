@@ -1,0 +1,200 @@
+"""What makes groups act: again and again (closed), or when an arrival is due (open)."""
+
+from __future__ import annotations
+
+from collections import deque
+from random import Random
+from typing import TYPE_CHECKING
+
+from loadgen.client.calls import CallFailed
+from loadgen.client.plays import Play
+from loadgen.client.timers import now_us
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loadgen.arrivals import Arrivals
+    from loadgen.client.site import Site
+    from loadgen.measure.statistics import Figures
+    from loadgen.scenarios.scenario import Group, Scenario
+
+ACTS = "act"
+"""The family under which whole acts are counted, by scenario."""
+
+
+class Driver:
+    """Starts acts and follows them to their ends.
+
+    Attributes:
+        started: Acts that were begun.
+        finished: Those that are over, well or not.
+        waited: Open model: arrivals that found no agent free.
+
+    """
+
+    def __init__(self, site: Site, scenario: Scenario) -> None:
+        self.site = site
+        self.scenario = scenario
+        self.started = self.finished = self.waited = self.due = 0
+        self.groups: dict[Group, None] = {}
+        self.is_running = False
+        self.figures: Figures = site.statistics.of(ACTS, scenario.name)
+        self._faults: set[str] = set()
+
+    def add(self, group: Group) -> None:
+        """Let a group act, which is ready for it."""
+        self.groups[group] = None
+        if self.is_running:
+            self.joined(group)
+
+    def remove(self, group: Group) -> None:
+        """Let a group act no more."""
+        self.groups.pop(group, None)
+
+    def begin(self) -> None:
+        """Begin."""
+        self.is_running = True
+        for group in self.groups:
+            self.joined(group)
+
+    def stop(self) -> None:
+        """Start nothing more."""
+        self.is_running = False
+
+    @property
+    def under_way(self) -> int:
+        """How many acts are."""
+        return self.started - self.finished
+
+    def joined(self, group: Group) -> None:
+        """Take a group that may act from now on."""
+
+    def freed(self, group: Group) -> None:
+        """Take a group that has ended an act."""
+
+    def start(self, group: Group, start_us: int) -> None:
+        """Start an act that should begin at a time."""
+        self.started += 1
+        self.figures.sent += 1
+        group.acting += 1
+        began_us = now_us()
+
+        def ended(fault: BaseException | None) -> None:
+            self._ended(group, start_us, began_us, fault)
+
+        Play(self.scenario.act(group, start_us), ended)
+
+    def _ended(self, group: Group, start_us: int, began_us: int, fault: BaseException | None) -> None:
+        at_us = now_us()
+        self.finished += 1
+        group.acting -= 1
+        if fault is None:
+            self.figures.ok += 1
+            self.figures.took_late((at_us - began_us, at_us - start_us))
+        else:
+            self.figures.errors[_reason_of(fault)] += 1
+            if not isinstance(fault, CallFailed):
+                self._tell(fault)
+        if self.is_running:
+            # Not from here: who fails at once would never let anybody else go on.
+            self.freed(group)
+
+    def _tell(self, fault: BaseException) -> None:
+        told = f"{type(fault).__name__}: {fault}"
+        if told not in self._faults:
+            self._faults.add(told)
+            self.site.faults.append(told)
+
+
+class Closed(Driver):
+    """Each group begins anew once it has done, after the pause that was asked for."""
+
+    def __init__(self, site: Site, scenario: Scenario, arrivals: Arrivals, random: Random) -> None:
+        super().__init__(site, scenario)
+        self._think_s = arrivals.think_s
+        self._random = random
+
+    def joined(self, group: Group) -> None:
+        """Begin, at a random phase of the pause."""
+        self._later(group, self._random.uniform(0, self._think_s))
+
+    def freed(self, group: Group) -> None:
+        """Begin anew."""
+        self._later(group, self._think_s)
+
+    def _later(self, group: Group, delay_s: float) -> None:
+        def go(due_us: int) -> None:
+            if self.is_running and group in self.groups:
+                self.start(group, max(due_us, 1))
+
+        self.site.timers.after(delay_s, go)
+
+
+class Open(Driver):
+    """Arrivals come at their times; one that finds no group free waits for the first that is."""
+
+    def __init__(self, site: Site, scenario: Scenario, starts_s: Iterator[float]) -> None:
+        super().__init__(site, scenario)
+        self._starts_s = starts_s
+        self._free: deque[Group] = deque()
+        self._waiting: deque[int] = deque()
+        self._begin_us = 0
+
+    def begin(self) -> None:
+        """Begin the shape now."""
+        self._begin_us = now_us()
+        super().begin()
+        self._next()
+
+    def joined(self, group: Group) -> None:
+        """Take it for free."""
+        self._free.append(group)
+        self._serve()
+
+    def freed(self, group: Group) -> None:
+        """Take it for free again, unless it never was busy."""
+        if group.acting == self.scenario.concurrency - 1 and group in self.groups:
+            self._free.append(group)
+        self._serve()
+
+    def remove(self, group: Group) -> None:
+        """Let a group act no more."""
+        super().remove(group)
+        if group in self._free:
+            self._free.remove(group)
+
+    def stop(self) -> None:
+        """Start nothing more; those that still wait for a group were never served."""
+        super().stop()
+        self.figures.errors["no agent was free"] += len(self._waiting)
+        self._waiting.clear()
+
+    def _next(self) -> None:
+        at_s = next(self._starts_s, None)
+        if at_s is not None and self.is_running:
+            self.site.timers.at(self._begin_us + round(at_s * 1e6), self._arrive)
+
+    def _arrive(self, due_us: int) -> None:
+        if not self.is_running:
+            return
+        self.due += 1
+        if self._free:
+            self._give(due_us)
+        else:
+            self.waited += 1
+            self._waiting.append(due_us)
+        self._next()
+
+    def _serve(self) -> None:
+        while self._waiting and self._free:
+            self._give(self._waiting.popleft())
+
+    def _give(self, due_us: int) -> None:
+        group = self._free.popleft()
+        if group.acting + 1 < self.scenario.concurrency:
+            self._free.append(group)
+        self.start(group, due_us)
+
+
+def _reason_of(fault: BaseException) -> str:
+    return fault.reason if isinstance(fault, CallFailed) else type(fault).__name__

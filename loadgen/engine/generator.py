@@ -1,0 +1,271 @@
+"""The generator of one process: its groups from their making to their end, and what it has measured.
+
+Rules of this file: nothing here knows Locust. Phases follow each other: groups open and get ready, `begin`, `end` (nothing more is
+started, what is under way may finish), `close`.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import deque
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+from loadgen.client.agent import Agent
+from loadgen.client.calls import CallFailed
+from loadgen.client.plays import Awaitable, Play
+from loadgen.client.route import NoRoute, route_to
+from loadgen.client.site import Site
+from loadgen.client.timers import now_us
+from loadgen.engine.driving import Closed, Driver, Open
+from loadgen.faults import CannotProvision, CannotTest, LoadError
+from loadgen.judging.tape import JudgeTape
+from loadgen.measure.health import Health
+from loadgen.provisioning import ControlProvisioner, InventedProvisioner, Provisioner
+from loadgen.scenarios.catalogue import find_scenario
+from loadgen.scenarios.scenario import Group, Scenario
+from specs.loader import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadgen.plan import Plan
+
+AT_ONCE: Final = 64
+"""Groups that are opened at the same time."""
+REST_S: Final = 0.02
+"""How often it is looked whether everything has ended."""
+YOUNG_OBJECTS: Final = 50_000
+"""Allocations between collections of garbage while a load goes on; the default of 700 would take a tenth of all time."""
+
+
+class Opening(Awaitable):
+    """Groups that are being made for one user; `is_done` once all are ready or have failed."""
+
+    __slots__ = ("groups", "left")
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.groups: list[Group] = []
+        self.left = count
+
+
+class Generator:
+    """One process of the generator.
+
+    Args:
+        plan: What is to be done.
+        index: Tells this process from the others.
+        token: Of the operator.
+    """
+
+    def __init__(self, plan: Plan, index: int, token: str) -> None:
+        self.plan, self.index = plan, index
+        api = load(Path(plan.spec) if plan.spec else None)
+        try:
+            route = route_to(plan.url, Path(plan.ca) if plan.ca else None)
+            control_route = route_to(plan.control_url, Path(plan.ca) if plan.ca else None)
+        except NoRoute as fault:
+            raise CannotTest(str(fault)) from fault
+        self.site = Site(api, route, heartbeat_s=plan.heartbeat_s, reply_s=plan.reply_s)
+        self.tape = JudgeTape(self.site.timers, plan.spec) if plan.judge else None
+        self.site.tape = self.tape
+        self.scenario: Scenario = find_scenario(plan.scenario, plan.parameters)
+        self._seed, self._run = f"{plan.seed}", f"{plan.run}-{index}"
+        self.provisioner: Provisioner = (
+            ControlProvisioner(
+                api, control_route, self.site.timers, plan.control_url, token, self._seed, self._run
+            )
+            if plan.provisioning == "control"
+            else InventedProvisioner(self._seed, self._run)
+        )
+        self.health = Health(self.site.timers.lags_us)
+        self.driver: Driver | None = None
+        self.faults: list[str] = []
+        """Why groups could not be opened, each once."""
+        self.opened = self.failed = 0
+        self._groups: dict[Group, None] = {}
+        self._waiting: deque[tuple[Opening, int]] = deque()
+        self._opening = self._numbered = self._agents = 0
+        self._is_ready = self._is_given_up = False
+        self._next_connect_us = 0
+        self._pace_us = 0.0
+        self._socket = api.sockets[self.scenario.socket]
+
+    # Before the load
+
+    def start(self, processes: int, on_ready: Callable[[BaseException | None], object]) -> None:
+        """Get ready to open groups; `processes` share the ceiling of connections a second."""
+        self._pace_us = 1e6 * processes / self.plan.connections_per_s
+
+        def ready(fault: BaseException | None) -> None:
+            self._is_ready = fault is None
+            on_ready(fault)
+            self._open_more()
+
+        Play(self.provisioner.open(), ready)
+
+    def give_up(self) -> None:
+        """Open nothing: all groups that are asked for have failed, and those that will be."""
+        self._is_given_up = True
+        self._open_more()
+
+    def open(self, count: int) -> Opening:
+        """Make groups, connect and prepare them."""
+        opening = Opening(count)
+        for _ in range(count):
+            self._waiting.append((opening, self._numbered))
+            self._numbered += 1
+        self._open_more()
+        return opening
+
+    def _open_more(self) -> None:
+        while self._waiting and self._is_given_up:
+            opening, _ = self._waiting.popleft()
+            self._opening += 1
+            self._opened(opening, CannotTest(self.faults[0] if self.faults else "given up"))
+        while self._waiting and self._is_ready and self._opening < AT_ONCE:
+            opening, number = self._waiting.popleft()
+            self._opening += 1
+            Play(self._open(opening, number), partial(self._opened, opening))
+
+    async def _open(self, opening: Opening, number: int) -> None:
+        group = Group(self.site, self.provisioner, number, f"{self._seed}/{self._run}")
+        for role in self.scenario.cast:
+            attributes = self.scenario.attributes(role, group.random)
+            identity = await self.provisioner.create_agent(f"{role}-{number}", attributes)
+            self._agents += 1
+            url = f"{self.plan.url}{self._socket.paths[0]}?{identity.query(self._socket.credentials[0])}"
+            group.identities[role] = identity
+            group.agents[role] = Agent(self.site, self._agents, url, identity.agent_id)
+        self._groups[group] = None
+        try:
+            for agent in group.agents.values():
+                await self._turn(group)
+                (await agent.connect()).demand()
+            await self.scenario.prepare(group)
+        except BaseException:
+            self.close([group])
+            raise
+        opening.groups.append(group)
+        if self.driver is not None:
+            self.driver.add(group)
+
+    async def _turn(self, group: Group) -> None:
+        """Wait until one more connection may be opened."""
+        self._next_connect_us = max(self._next_connect_us + round(self._pace_us), now_us())
+        wait_us = self._next_connect_us - now_us()
+        if wait_us > 0:
+            await group.pause(wait_us / 1e6)
+
+    def _opened(self, opening: Opening, fault: BaseException | None) -> None:
+        self._opening -= 1
+        opening.left -= 1
+        if fault is None:
+            self.opened += 1
+        else:
+            self.failed += 1
+            is_known = isinstance(fault, LoadError | CallFailed)
+            told = str(fault) if is_known else f"{type(fault).__name__}: {fault}"
+            if told not in self.faults:
+                self.faults.append(told)
+        if not opening.left:
+            opening.done()
+        self._open_more()
+
+    # The load
+
+    def begin(self, share: float) -> None:
+        """Begin: what was measured before does not count.
+
+        Args:
+            share: Of all arrivals that are this process's.
+
+        """
+        self.site.statistics.begin_anew()
+        arrivals, random = self.plan.arrivals, Random(f"{self._seed}/{self._run}/arrivals")  # noqa: S311 - no secret
+        self.driver = (
+            Closed(self.site, self.scenario, arrivals, random)
+            if arrivals.model == "closed"
+            else Open(self.site, self.scenario, arrivals.starts_s(share, random))
+        )
+        for group in self._groups:
+            self.driver.add(group)
+        # What is there stays: to look through it again and again would only cost time.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(YOUNG_OBJECTS, 20, 100)
+        self.health.reset()
+        self.driver.begin()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is under way."""
+        return self.driver is None or not self.driver.under_way
+
+    def stop(self) -> None:
+        """Start nothing more."""
+        if self.driver is not None:
+            self.driver.stop()
+
+    def finish(self, on_end: Callable[[BaseException | None], object]) -> None:
+        """Bring all groups to rest, so that it can be told what is missing."""
+        Play(self._finish(), on_end)
+
+    async def _finish(self) -> None:
+        until_us = now_us() + round(self.plan.drain_s * 1e6)
+        groups = list(self._groups)
+        while not self.is_at_rest and now_us() < until_us:
+            await groups[0].pause(REST_S)
+        for group in groups:
+            if not group.acting and all(agent.is_open for agent in group.agents.values()):
+                try:
+                    await self.scenario.finish(group)
+                except (CallFailed, CannotProvision) as fault:
+                    self.faults.append(str(fault))
+
+    # Afterwards
+
+    def close(self, groups: list[Group] | None = None) -> None:
+        """Disconnect groups in order; all of them where none are given."""
+        for group in list(self._groups) if groups is None else groups:
+            self._groups.pop(group, None)
+            if self.driver is not None:
+                self.driver.remove(group)
+            for agent in group.agents.values():
+                agent.close()
+
+    def shut(self) -> None:
+        """Disconnect everybody, the operator at last."""
+        self._waiting.clear()
+        self.close()
+        self.provisioner.close()
+
+    def second(self) -> dict[str, Any]:
+        """Take stock of the time since the last call, as JSON."""
+        self.site.statistics.flush()
+        driver = self.driver
+        return {
+            "health": self.health.second(),
+            "connections": self.site.open_count,
+            "started": driver.started if driver else 0,
+            "finished": driver.finished if driver else 0,
+            "due": driver.due if driver else 0,
+            "events": [figures.recent_json() for figures in self.site.statistics if figures.has_recent],
+        }
+
+    def result(self) -> dict[str, Any]:
+        """Return all that this process has to tell, as JSON."""
+        driver = self.driver
+        acts = {name: getattr(driver, name, 0) for name in ("started", "finished", "waited", "due")}
+        return {
+            "process": self.index,
+            "statistics": self.site.statistics.to_json(),
+            "losses": dict(self.site.losses),
+            "health": self.health.to_json(),
+            "acts": acts,
+            "groups": {"opened": self.opened, "failed": self.failed},
+            "faults": [*self.faults, *self.site.faults],
+        }

@@ -1,0 +1,133 @@
+"""The generators of a run as their conductor sees them: messages of Locust, which a runner without workers hands to itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import gevent
+import msgspec
+
+if TYPE_CHECKING:
+    from loadgen.engine.generator import Generator
+
+HELLO: Final = "wireproof-hello"
+BEGIN: Final = "wireproof-begin"
+STOP: Final = "wireproof-stop"
+SECOND: Final = "wireproof-second"
+RESULT: Final = "wireproof-result"
+
+OPENING_S: Final = 0.1
+SECOND_S: Final = 1.0
+
+
+class LocustStage:
+    """All generators, reached over the runner of the master or of a process that is alone.
+
+    Args:
+        runner: Of Locust.
+        groups: How many there are to be.
+
+    """
+
+    def __init__(self, runner: Any, groups: int) -> None:
+        self._runner = runner
+        self._wanted = groups
+        self._ready: dict[str, tuple[int, int]] = {}
+        self._seconds: list[dict[str, Any]] = []
+        self._results: dict[str, dict[str, Any]] = {}
+        runner.register_message(HELLO, self._on_hello)
+        runner.register_message(SECOND, self._on_second)
+        runner.register_message(RESULT, self._on_result)
+
+    def groups(self) -> tuple[int, int]:
+        """Return how many groups are ready, and how many have failed."""
+        counts = list(self._ready.values())
+        return sum(ready for ready, _ in counts), sum(failed for _, failed in counts)
+
+    def is_complete(self) -> bool:
+        """Whether all groups are ready or have failed."""
+        return sum(self.groups()) >= self._wanted
+
+    def begin(self) -> None:
+        """Let all begin, each with its share of the arrivals."""
+        total = self.groups()[0]
+        for worker, (ready, _) in self._ready.items():
+            self._send(BEGIN, {"share": ready / total}, worker)
+
+    def stop(self) -> None:
+        """Let all start nothing more, and tell their results."""
+        for worker in self._ready:
+            self._send(STOP, {}, worker)
+
+    def results(self) -> list[dict[str, Any]] | None:
+        """Return what all have to tell; None as long as some have not."""
+        return None if self._results.keys() < self._ready.keys() else list(self._results.values())
+
+    def seconds(self) -> list[dict[str, Any]]:
+        """Return what happened in the seconds since the last call."""
+        seconds, self._seconds = self._seconds, []
+        return seconds
+
+    def quit(self) -> None:
+        """End the processes."""
+        self._runner.quit()
+
+    def _send(self, name: str, data: dict[str, Any], worker: str) -> None:
+        self._runner.send_message(name, data, None if worker == "local" else worker)
+
+    def _on_hello(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
+        self._ready[msg.node_id] = (msg.data["ready"], msg.data["failed"])
+
+    def _on_second(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
+        self._seconds.append({"worker": msg.node_id, **msgspec.json.decode(msg.data["json"])})
+
+    def _on_result(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
+        self._results[msg.node_id] = msgspec.json.decode(msg.data["json"])
+
+
+class Player:
+    """One generator, as a worker of Locust: it takes the conductor's messages and tells how it fares."""
+
+    def __init__(self, runner: Any, generator: Generator) -> None:
+        self._runner = runner
+        self._generator = generator
+        self._is_open = True
+        runner.register_message(BEGIN, self._on_begin)
+        runner.register_message(STOP, self._on_stop)
+        gevent.spawn(self._say_hello)
+        gevent.spawn(self._tell_seconds)
+
+    def _say_hello(self) -> None:
+        while self._is_open:
+            self._send(HELLO, {"ready": self._generator.opened, "failed": self._generator.failed})
+            gevent.sleep(OPENING_S)
+
+    def _tell_seconds(self) -> None:
+        while True:
+            gevent.sleep(SECOND_S)
+            self._send(SECOND, {"json": msgspec.json.encode(self._generator.second())})
+
+    def _on_begin(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
+        self._is_open = False
+        self._generator.begin(msg.data["share"])
+
+    def _on_stop(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
+        self._is_open = False
+        self._generator.stop()
+        self._generator.finish(self._ended)
+
+    def _ended(self, fault: BaseException | None) -> None:
+        if fault is not None:
+            self._generator.faults.append(f"{type(fault).__name__}: {fault}")
+        # The judge and a message are waited for; this is a callback of the event loop.
+        gevent.spawn(self._tell_result)
+
+    def _tell_result(self) -> None:
+        result = self._generator.result()
+        self._generator.shut()
+        if self._generator.tape is not None:
+            result["judge"] = self._generator.tape.verdict()
+        self._send(RESULT, {"json": msgspec.json.encode(result)})
+
+    def _send(self, name: str, data: dict[str, Any]) -> None:
+        self._runner.send_message(name, data)

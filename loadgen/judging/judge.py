@@ -1,0 +1,178 @@
+"""The judge: reads a tape on standard input, judges it by the rules of `specs.history`, and says at the end what it has found.
+
+A process of its own, so that what it takes is not taken from the generator. It is told apart in the report.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from loadgen.judging.tape import ENDED, MADE, OPENED, RECEIVED, SENT, SETTLED, UNANSWERED
+from specs.history.checker import Checker, MalformedHistory
+from specs.history.facts import Invoked, Recorder, Status
+from specs.loader import load
+from specs.message import PHOENIX_TOPIC, PHX_CLOSE, PHX_ERROR, PHX_JOIN, PHX_REPLY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from specs.history.findings import Finding
+    from specs.model import Api
+
+EXAMPLES: Final = 3
+"""Findings of one requirement that are shown; all are counted."""
+SHOWN_FACTS: Final = 6
+
+_STATUSES: Final[dict[str, Status]] = {"ok": "ok", "error": "error"}
+_decode: Final = msgspec.json.Decoder(tuple[str | None, str | None, str, str, Any]).decode
+
+
+class Judge:
+    """Turns a tape into a history, and keeps what its checker finds."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._found: dict[str, list[Finding]] = {}
+        self._counts: dict[str, int] = {}
+        self._recorder = Recorder(Checker(api, self._keep).feed)
+        self._connections: dict[int, str] = {}
+        self._opened: dict[int, int] = {}
+        self._calls: dict[tuple[int, str], Invoked] = {}
+        self._joins: dict[tuple[int, str], str | None] = {}
+        self.facts = 0
+        self._takes: dict[int, Callable[..., None]] = {
+            SENT: self._sent,
+            RECEIVED: self._received,
+            OPENED: self._open,
+            ENDED: self._end,
+            UNANSWERED: self._unanswered,
+            MADE: self._made,
+            SETTLED: self._settled,
+        }
+
+    def take(self, entry: list[Any]) -> None:
+        """Take the next entry of the tape.
+
+        Raises:
+            MalformedHistory: If the tape is no history: a fault of the generator.
+
+        """
+        self.facts += 1
+        self._takes[entry[0]](*entry[1:])
+
+    def said(self) -> dict[str, Any]:
+        """Return what was found, as JSON."""
+        return {"facts": self.facts, "findings": [self._row(name) for name in self._found]}
+
+    def _open(self, number: int, agent_id: str) -> None:
+        count = self._opened[number] = self._opened.get(number, 0) + 1
+        name = self._connections[number] = f"{agent_id}/{count}"
+        self._recorder.opened(name, agent_id)
+
+    def _end(self, number: int) -> None:
+        name = self._connections.pop(number, None)
+        if name is not None:
+            for call in [call for call in self._calls if call[0] == number]:
+                del self._calls[call]
+            self._recorder.ended(name)
+
+    def _sent(self, number: int, at_us: int, text: bytes) -> None:
+        _, ref, topic, event, payload = _decode(text)
+        name = self._connections.get(number)
+        if topic == PHOENIX_TOPIC or name is None or ref is None:
+            return
+        if event == PHX_JOIN:
+            self._joins[number, topic] = ref
+        self._calls[number, ref] = self._recorder.invoked(name, topic, event, payload, at_us * 1000)
+
+    def _received(self, number: int, at_us: int, text: bytes) -> None:
+        try:
+            join_ref, ref, topic, event, payload = _decode(text)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return
+        name = self._connections.get(number)
+        if name is None:
+            return
+        if event == PHX_REPLY:
+            call = self._calls.pop((number, ref or ""), None)
+            if call is not None and call.topic == topic:
+                told = payload if isinstance(payload, dict) else {}
+                status = _STATUSES.get(str(told.get("status")), "unknown")
+                self._recorder.answered(call, status, told.get("response"), at_us * 1000)
+            return
+        if join_ref and join_ref != self._joins.get((number, topic)):
+            return
+        if event in {PHX_CLOSE, PHX_ERROR}:
+            self._recorder.left(name, topic, at_us * 1000)
+        else:
+            self._recorder.received(name, topic, event, payload, at_us * 1000)
+
+    def _unanswered(self, number: int, ref: str) -> None:
+        call = self._calls.pop((number, ref), None)
+        if call is not None:
+            self._recorder.answered(call, "unknown")
+
+    def _made(self, topic: str, roles: dict[str, str], params: dict[str, Any]) -> None:
+        self._recorder.made(topic, roles, params)
+
+    def _settled(self, topic: str) -> None:
+        self._recorder.settled(topic)
+
+    def _keep(self, finding: Finding) -> None:
+        self._counts[finding.requirement] = self._counts.get(finding.requirement, 0) + 1
+        kept = self._found.setdefault(finding.requirement, [])
+        if len(kept) < EXAMPLES:
+            kept.append(finding)
+
+    def _row(self, name: str) -> dict[str, Any]:
+        requirement = self._api.requirements[name]
+        return {
+            "requirement": name,
+            "level": requirement.level,
+            "basis": requirement.basis,
+            "is_binding": requirement.is_binding,
+            "statement": requirement.text,
+            "count": self._counts[name],
+            "examples": [_example(finding) for finding in self._found[name]],
+        }
+
+
+def _example(finding: Finding) -> dict[str, Any]:
+    facts = [f"{type(fact).__name__.lower()} {fact._asdict()}" for fact in finding.facts[-SHOWN_FACTS:]]
+    return {
+        "topic": finding.topic,
+        "expected": finding.expected,
+        "observed": finding.observed,
+        "facts": facts,
+    }
+
+
+def chunks(stream: IO[bytes]) -> Iterator[list[list[Any]]]:
+    """Yield the chunks of a tape, each a list of entries."""
+    decode = msgspec.msgpack.Decoder(list[list[Any]]).decode
+    while len(head := stream.read(4)) == 4:
+        yield decode(stream.read(int.from_bytes(head, "big")))
+
+
+def main() -> None:
+    """Judge a tape."""
+    judge = Judge(load(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
+    fault = None
+    for entries in chunks(sys.stdin.buffer):
+        try:
+            for entry in entries:
+                judge.take(entry)
+        except MalformedHistory as exc:
+            # The rest is read, so that the generator can end in order.
+            fault = fault or f"the generator has not recorded a history: {exc}"
+    said = {**judge.said(), "cpu_s": time.process_time(), **({"fault": fault} if fault else {})}
+    sys.stdout.buffer.write(msgspec.json.encode(said))
+
+
+if __name__ == "__main__":
+    main()

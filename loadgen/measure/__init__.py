@@ -1,0 +1,1 @@
+"""What is measured: latencies without loss of precision, counts, and whether the generator itself was fit."""

@@ -1,0 +1,94 @@
+"""Whether the generator itself was fit: what it took of its core, and how late it came to what was due.
+
+A latency that was measured by a generator out of breath is its own, not the server's.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+import msgspec
+
+from loadgen.measure.histogram import Histogram
+
+BUSY_SHARE: Final = 0.9
+"""Of one core: a process of the generator that takes more in many seconds is the bottleneck."""
+BUSY_SECONDS: Final = 0.1
+LATE_US: Final = 5_000
+"""The 99th percentile of the lag of its timers beyond which latencies are not the server's."""
+LATE_SHARE: Final = 0.1
+"""Likewise, as a share of the 99th percentile of what is reported: below it a lag does not matter."""
+
+
+class Second(msgspec.Struct):
+    """How the process fared in one second."""
+
+    cpu: float
+    lag_p99_us: int
+    lag_max_us: int
+
+
+class Health:
+    """Watches one process.
+
+    Args:
+        lags_us: By how much timers came too late: taken out once a second.
+
+    """
+
+    def __init__(self, lags_us: list[int]) -> None:
+        self._lags_us = lags_us
+        self._cpu_s = time.process_time()
+        self._wall_s = time.monotonic()
+        self.lags = Histogram()
+        self.seconds: list[Second] = []
+
+    def reset(self) -> None:
+        """Begin anew: what was before does not count."""
+        self.second()
+        self.lags = Histogram()
+        self.seconds.clear()
+
+    def second(self) -> Second:
+        """Take stock of the time since the last call."""
+        cpu_s, wall_s = time.process_time(), time.monotonic()
+        lags = Histogram()
+        lags.add_all(self._lags_us)
+        self._lags_us.clear()
+        self.lags.merge(lags)
+        share = (cpu_s - self._cpu_s) / max(wall_s - self._wall_s, 1e-6)
+        self._cpu_s, self._wall_s = cpu_s, wall_s
+        second = Second(round(share, 4), lags.percentile(99) or 0, lags.max_us)
+        self.seconds.append(second)
+        return second
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON."""
+        return {"lags": sorted(self.lags.counts.items()), "seconds": msgspec.to_builtins(self.seconds)}
+
+
+def faults_of(processes: list[dict[str, Any]], p99_us: int | None, *, is_open: bool) -> list[str]:
+    """Say why latencies of a run are not the server's; nothing where they are.
+
+    Args:
+        processes: What `Health.to_json` of each process gave.
+        p99_us: The 99th percentile of the latency that the run is about.
+        is_open: Whether arrivals were to come at their times.
+
+    """
+    faults = []
+    for number, process in enumerate(processes):
+        shares = [second["cpu"] for second in process["seconds"]]
+        busy = sum(share > BUSY_SHARE for share in shares)
+        if shares and busy > BUSY_SECONDS * len(shares):
+            faults.append(
+                f"generator process {number} took over {BUSY_SHARE:.0%} of a core in {busy} of {len(shares)} seconds"
+            )
+        lag_us = Histogram(dict(process["lags"])).percentile(99) or 0
+        if lag_us > LATE_US and lag_us > LATE_SHARE * (p99_us or 0):
+            what = "arrivals and timers" if is_open else "timers"
+            faults.append(
+                f"generator process {number} was late: p99 of the lag of its {what} is {lag_us / 1000:.1f} ms"
+            )
+    return faults

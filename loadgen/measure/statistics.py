@@ -1,0 +1,217 @@
+"""What one process has measured so far: for each event of each topic family counts, errors by reason, and latencies.
+
+On the hot path a figure is an attribute that grows or a list's `append`; `flush` counts what has come since the last time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+from loadgen.measure.histogram import Histogram
+
+SERVICE: Final = "service"
+"""From the push, join or connect as it was really sent, to its answer."""
+RESPONSE: Final = "response"
+"""From when it should have been sent: what somebody feels who does not wait for others first."""
+DELIVERY: Final = "delivery"
+"""From the sender's push to each receiver's frame."""
+MEASURES: Final = (SERVICE, RESPONSE, DELIVERY)
+
+LASTING: Final = ("connect", "phx_join")
+"""Events that happen before the load as well, and are told of all the time."""
+
+INTEGRITY: Final = ("lost", "doubled", "reordered", "altered")
+
+
+class Figures:
+    """The figures of one event of one family.
+
+    Attributes:
+        sent: Pushes that were sent.
+        ok: Those answered by ok.
+        errors: Those that were not, by reason.
+        relays: How often one was to reach a receiver.
+        delivered: How often it has.
+        broken: Relays lost, doubled, reordered or altered, by which.
+
+    """
+
+    __slots__ = (
+        "_deliveries",
+        "_late",
+        "_punctual",
+        "_told",
+        "broken",
+        "delivered",
+        "errors",
+        "event",
+        "family",
+        "histograms",
+        "ok",
+        "recent",
+        "relays",
+        "sent",
+        "took",
+        "took_late",
+        "was_delivered",
+    )
+
+    def __init__(self, family: str, event: str) -> None:
+        self.family = family
+        self.event = event
+        self.sent = self.ok = self.relays = self.delivered = 0
+        self.errors: Counter[str] = Counter()
+        self.broken: Counter[str] = Counter()
+        self._punctual: list[int] = []
+        self._late: list[tuple[int, int]] = []
+        self._deliveries: list[int] = []
+        self.took = self._punctual.append
+        """Records the service time of what was sent when it should have been: the response time, too."""
+        self.took_late = self._late.append
+        """Records service and response time of what was sent later."""
+        self.was_delivered = self._deliveries.append
+        """Records a delivery latency."""
+        self.histograms = {measure: Histogram() for measure in MEASURES}
+        self.recent = {measure: Histogram() for measure in MEASURES}
+        """What the latest `flush` has counted."""
+        self._told = (0, 0, 0)
+
+    @property
+    def has_recent(self) -> bool:
+        """Whether anything has happened since `recent_json` was last called."""
+        return self._told != self._counts()
+
+    def recent_json(self) -> dict[str, Any]:
+        """Return what has happened since the last call, latencies as of the latest `flush`."""
+        told, self._told = self._told, self._counts()
+        sent, ok, errors = (now - before for now, before in zip(self._told, told, strict=True))
+        row: dict[str, Any] = {"name": self.name, "sent": sent, "ok": ok, "errors": errors}
+        for measure, histogram in self.recent.items():
+            if histogram.total:
+                row[measure] = sorted(histogram.counts.items())
+        return row
+
+    def _counts(self) -> tuple[int, int, int]:
+        return self.sent, self.ok, self.errors.total()
+
+    @property
+    def name(self) -> str:
+        """How objectives and reports name it."""
+        return f"{self.family}.{self.event}"
+
+    def flush(self) -> None:
+        """Count what was recorded since the last time."""
+        late = self._late
+        self._count(SERVICE, self._punctual, [service for service, _ in late])
+        self._count(RESPONSE, self._punctual, [response for _, response in late])
+        self._count(DELIVERY, self._deliveries)
+        for batch in (self._punctual, late, self._deliveries):
+            batch.clear()
+
+    def _count(self, measure: str, *batches: list[int]) -> None:
+        recent = self.recent[measure] = Histogram()
+        for batch in batches:
+            if batch:
+                recent.add_all(batch)
+        if recent.total:
+            self.histograms[measure].merge(recent)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.sent = self.ok = self.relays = self.delivered = 0
+        self.errors.clear()
+        self.broken.clear()
+        self._told = (0, 0, 0)
+        for measure in MEASURES:
+            self.histograms[measure] = Histogram()
+
+    def merge(self, other: Figures) -> None:
+        """Add the figures of another process."""
+        self.sent += other.sent
+        self.ok += other.ok
+        self.relays += other.relays
+        self.delivered += other.delivered
+        self.errors.update(other.errors)
+        self.broken.update(other.broken)
+        for measure in MEASURES:
+            self.histograms[measure].merge(other.histograms[measure])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON, without loss."""
+        histograms = {
+            name: sorted(each.counts.items()) for name, each in self.histograms.items() if each.total
+        }
+        return {
+            "family": self.family,
+            "event": self.event,
+            "sent": self.sent,
+            "ok": self.ok,
+            "relays": self.relays,
+            "delivered": self.delivered,
+            "errors": dict(self.errors),
+            "broken": dict(self.broken),
+            "histograms": histograms,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Figures:
+        """Return what `to_json` was given."""
+        figures = cls(value["family"], value["event"])
+        figures.sent, figures.ok = value["sent"], value["ok"]
+        figures.relays, figures.delivered = value["relays"], value["delivered"]
+        figures.errors.update(value["errors"])
+        figures.broken.update(value["broken"])
+        for measure, counts in value["histograms"].items():
+            figures.histograms[measure] = Histogram(dict(counts))
+        return figures
+
+
+class Statistics:
+    """The figures of all events."""
+
+    def __init__(self) -> None:
+        self._figures: dict[tuple[str, str], Figures] = {}
+
+    def __iter__(self) -> Iterator[Figures]:
+        return iter(self._figures.values())
+
+    def of(self, family: str, event: str) -> Figures:
+        """Return the figures of an event, empty ones at first."""
+        key = (family, event)
+        figures = self._figures.get(key)
+        if figures is None:
+            figures = self._figures[key] = Figures(family, event)
+        return figures
+
+    def flush(self) -> None:
+        """Count what was recorded since the last time."""
+        for figures in self._figures.values():
+            figures.flush()
+
+    def begin_anew(self) -> None:
+        """Forget everything but the objects, which are known to those who record; joins and connects were before the load, and stay."""
+        self.flush()
+        for figures in self._figures.values():
+            if figures.event not in LASTING:
+                figures.clear()
+
+    def merge(self, other: Statistics) -> None:
+        """Add the figures of another process."""
+        for figures in other:
+            self.of(figures.family, figures.event).merge(figures)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return everything as JSON, without loss."""
+        self.flush()
+        return [figures.to_json() for figures in self._figures.values()]
+
+    @classmethod
+    def from_json(cls, value: list[dict[str, Any]]) -> Statistics:
+        """Return what `to_json` was given."""
+        statistics = cls()
+        for row in value:
+            figures = Figures.from_json(row)
+            statistics._figures[(figures.family, figures.event)] = figures
+        return statistics

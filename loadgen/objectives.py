@@ -1,0 +1,174 @@
+"""Objectives: what a run has to reach, written as `p99(task.output_stream.delivery) < 250ms`, and whether it did."""
+
+from __future__ import annotations
+
+import operator
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
+
+from loadgen.faults import ConfigurationFaulty
+from loadgen.measure.histogram import Histogram
+from loadgen.measure.statistics import INTEGRITY, MEASURES, RESPONSE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from loadgen.measure.statistics import Figures
+
+_OBJECTIVE = re.compile(
+    r"\s*(p[0-9.]+|[a-z_]+)\s*\(\s*([^()]*?)\s*\)\s*(<=|>=|==|<|>)\s*([0-9.]+)\s*(us|ms|s|/s|%)?\s*"
+)
+_COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+}
+_UNITS: Final = {"us": 1.0, "ms": 1_000.0, "s": 1_000_000.0, "/s": 1.0, "%": 0.01}
+_COUNTS: Final = ("sent", "ok", "errors", *INTEGRITY)
+_LATENCIES: Final = ("mean", "max")
+
+SYNTAX: Final = (
+    "p99(task.output_stream.delivery) < 250ms, lost(task.*) == 0, errors(*) == 0, rate(payment.acknowledge_transfer) > 500/s, "
+    "error_share(*) < 0.1%, achieved() >= 99.9%, findings(task/*) == 0"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What objectives are held against."""
+
+    figures: tuple[Figures, ...]
+    load_s: float
+    achieved: float | None
+    findings: dict[str, int]
+    is_latency_valid: bool
+    is_judged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an objective came to; `is_met` is None where that cannot be told, `why` says then why."""
+
+    text: str
+    value: float | None
+    shown: str
+    is_met: bool | None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One objective."""
+
+    text: str
+    name: str
+    selector: str
+    comparison: str
+    threshold: float
+    unit: str
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Say whether a run has reached it."""
+        is_latency = self.name.startswith("p") or self.name in _LATENCIES
+        if is_latency and not evidence.is_latency_valid:
+            return self._untold("the generator was the bottleneck, so that latency is not valid")
+        if self.name == "findings" and not evidence.is_judged:
+            return self._untold("what was observed was not judged to its end")
+        value = self._value(evidence)
+        if value is None:
+            return self._untold("nothing of that was measured")
+        is_met = _COMPARE[self.comparison](value, self.threshold)
+        return Outcome(self.text, value, self._shown(value), is_met)
+
+    def _value(self, evidence: Evidence) -> float | None:
+        if self.name == "achieved":
+            return evidence.achieved
+        if self.name == "findings":
+            return sum(count for name, count in evidence.findings.items() if fnmatchcase(name, self.selector))
+        if self.name.startswith("p") or self.name in _LATENCIES:
+            return self._latency(evidence.figures)
+        chosen = [figures for figures in evidence.figures if fnmatchcase(figures.name, self.selector)]
+        if not chosen:
+            return None
+        if self.name == "rate":
+            return sum(figures.ok for figures in chosen) / evidence.load_s if evidence.load_s else None
+        errors = sum(figures.errors.total() for figures in chosen)
+        if self.name == "error_share":
+            answered = errors + sum(figures.ok for figures in chosen)
+            return errors / answered if answered else None
+        if self.name == "errors":
+            return errors
+        if self.name in INTEGRITY:
+            return sum(figures.broken[self.name] for figures in chosen)
+        return sum(figures.sent if self.name == "sent" else figures.ok for figures in chosen)
+
+    def _latency(self, figures: Iterable[Figures]) -> float | None:
+        name, dot, measure = self.selector.rpartition(".")
+        if not dot or measure not in MEASURES:
+            name, measure = self.selector, RESPONSE
+        merged = Histogram()
+        for each in figures:
+            if fnmatchcase(each.name, name):
+                merged.merge(each.histograms[measure])
+        if not merged.total:
+            return None
+        if self.name == "mean":
+            return merged.mean_us
+        return merged.max_us if self.name == "max" else merged.percentile(float(self.name[1:]))
+
+    def _shown(self, value: float) -> str:
+        scaled = value / _UNITS.get(self.unit, 1.0)
+        digits = 1 if self.unit in {"ms", "/s"} else 3
+        return f"{scaled:.{digits}f}{self.unit}" if self.unit else f"{value:g}"
+
+    def _untold(self, why: str) -> Outcome:
+        return Outcome(self.text, None, "?", None, why)
+
+
+def parse_objective(text: str) -> Objective:
+    """Read an objective.
+
+    Raises:
+        ConfigurationFaulty: If it is none.
+
+    Example:
+        >>> parse_objective("p99(task.*) < 250ms").threshold
+        250000.0
+
+    """
+    match = _OBJECTIVE.fullmatch(text)
+    if match is None:
+        raise ConfigurationFaulty(f"objective {text!r} is not understood; write such as {SYNTAX}")
+    name, selector, comparison, number, unit = match.groups()
+    try:
+        threshold = float(number)
+        known = _is_known(name)
+    except ValueError:
+        known = False
+    if not known:
+        raise ConfigurationFaulty(
+            f"objective {text!r}: {name!r} or its number is unknown; write such as {SYNTAX}"
+        )
+    is_latency = name.startswith("p") or name in _LATENCIES
+    if is_latency != (unit in {"us", "ms", "s"}):
+        raise ConfigurationFaulty(
+            f"objective {text!r}: {'a latency needs' if is_latency else 'only a latency has'} ms, s or us"
+        )
+    return Objective(
+        " ".join(text.split()),
+        name,
+        selector or "*",
+        comparison,
+        threshold * _UNITS.get(unit or "", 1.0),
+        unit or "",
+    )
+
+
+def _is_known(name: str) -> bool:
+    if name.startswith("p"):
+        return 0 < float(name[1:]) <= 100
+    return name in {*_COUNTS, *_LATENCIES, "rate", "error_share", "achieved", "findings"}

@@ -1,0 +1,227 @@
+"""The results of a run: what all processes have measured put together, and what that comes to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from loadgen.measure.health import faults_of
+from loadgen.measure.histogram import Histogram
+from loadgen.measure.statistics import INTEGRITY, MEASURES, RESPONSE, Statistics
+from loadgen.objectives import Evidence, Objective, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loadgen.plan import Plan
+
+FORMAT: Final = 1
+SHOWN_PERCENTS: Final = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
+ACT: Final = "act."
+
+
+class ExitCode(IntEnum):
+    """What the exit code of `wireproof load` means."""
+
+    REACHED = 0
+    #: An objective is not reached, or a requirement is broken.
+    MISSED = 1
+    USAGE = 2
+    #: Unreachable, credentials refused, or nothing succeeded.
+    COULD_NOT_TEST = 3
+    #: Objectives that could not be judged, and nothing worse.
+    INCONCLUSIVE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A run that is over."""
+
+    plan: Plan
+    opening_s: float
+    load_s: float
+    is_interrupted: bool
+    notes: list[str]
+    statistics: Statistics
+    losses: Counter[str]
+    acts: Counter[str]
+    groups: Counter[str]
+    health: list[dict[str, Any]]
+    bottlenecks: list[str]
+    judgements: list[dict[str, Any]]
+    outcomes: list[Outcome]
+    server_cpu_s: float | None = None
+
+    @property
+    def achieved(self) -> float | None:
+        """The share of offered arrivals that was started; None in the closed model."""
+        offered = self.plan.arrivals.offered
+        return None if not offered or self.is_interrupted else self.acts["started"] / offered
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether everything that was observed was judged."""
+        return bool(self.judgements) and all(each["is_complete"] for each in self.judgements)
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """The requirements that were broken, with counts and examples; those of all processes together."""
+        merged: dict[str, dict[str, Any]] = {}
+        for judgement in self.judgements:
+            for row in judgement["findings"]:
+                known = merged.get(row["requirement"])
+                if known is None:
+                    merged[row["requirement"]] = dict(row)
+                else:
+                    known["count"] += row["count"]
+        return list(merged.values())
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the run comes to."""
+        if any(row["is_binding"] for row in self.findings):
+            return ExitCode.MISSED
+        if not self.acts["started"] or not any(
+            figures.ok for figures in self.statistics if figures.name.startswith(ACT)
+        ):
+            return ExitCode.COULD_NOT_TEST
+        if any(outcome.is_met is False for outcome in self.outcomes):
+            return ExitCode.MISSED
+        if any(outcome.is_met is None for outcome in self.outcomes):
+            return ExitCode.INCONCLUSIVE
+        return ExitCode.REACHED
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a program or a person wants to read; the raw histograms are in the generator's own file."""
+        arrivals = self.plan.arrivals
+        return {
+            "format": FORMAT,
+            "url": self.plan.url,
+            "scenario": self.plan.scenario,
+            "parameters": self.plan.parameters,
+            "agents": self.plan.agents,
+            "seed": self.plan.seed,
+            "model": arrivals.model,
+            "arrivals": arrivals.text,
+            "offered": arrivals.offered,
+            "achieved": self.achieved,
+            "acts": dict(self.acts),
+            "groups": dict(self.groups),
+            "opening_s": round(self.opening_s, 3),
+            "load_s": round(self.load_s, 3),
+            "is_interrupted": self.is_interrupted,
+            "notes": self.notes,
+            "events": [_event(figures, self.load_s) for figures in self.statistics],
+            "losses": dict(self.losses),
+            "is_latency_valid": not self.bottlenecks,
+            "bottlenecks": self.bottlenecks,
+            "generator": [_process(process) for process in self.health],
+            "server_cpu_s": self.server_cpu_s,
+            "is_judged": self.is_judged,
+            "judged_facts": sum(each["facts"] for each in self.judgements),
+            "judge_cpu_s": round(sum(each.get("cpu_s", 0.0) for each in self.judgements), 3),
+            "findings": self.findings,
+            "objectives": [asdict(outcome) for outcome in self.outcomes],
+            "exit_code": int(self.exit_code),
+        }
+
+
+def results_of(
+    plan: Plan, outcome: dict[str, Any], objectives: Sequence[Objective], server_cpu_s: float | None = None
+) -> Results:
+    """Put together what the processes of a run have told.
+
+    Args:
+        plan: Of the run.
+        outcome: What the conductor has written.
+        objectives: What was to be reached.
+        server_cpu_s: What an own server has taken.
+
+    """
+    statistics, losses, acts, groups = Statistics(), Counter[str](), Counter[str](), Counter[str]()
+    notes = [outcome["note"]] if outcome["note"] else []
+    judgements: list[dict[str, Any]] = []
+    for process in outcome["processes"]:
+        statistics.merge(Statistics.from_json(process["statistics"]))
+        losses.update(process["losses"])
+        acts.update(process["acts"])
+        groups.update(process["groups"])
+        notes += [fault for fault in process["faults"] if fault not in notes]
+        if "judge" in process:
+            judgements.append(process["judge"])
+    notes += _of_judges(judgements)
+    health = [process["health"] for process in outcome["processes"]]
+    bottlenecks = faults_of(health, _p99_us(statistics), is_open=plan.arrivals.model == "open")
+    made = Results(
+        plan, outcome["opening_s"], outcome["load_s"], outcome["is_interrupted"], notes, statistics, losses, acts,
+        groups, health, bottlenecks, judgements, [], server_cpu_s,
+    )  # fmt: skip
+    evidence = Evidence(
+        tuple(statistics),
+        made.load_s,
+        made.achieved,
+        {row["requirement"]: row["count"] for row in made.findings},
+        not bottlenecks,
+        made.is_judged,
+    )
+    made.outcomes.extend(objective.judge(evidence) for objective in objectives)
+    return made
+
+
+def _of_judges(judgements: list[dict[str, Any]]) -> list[str]:
+    notes = []
+    for judgement in judgements:
+        if "fault" in judgement:
+            notes.append(judgement["fault"])
+        elif not judgement["is_complete"]:
+            notes.append(f"judging stopped after {judgement['facts']} messages: the judge could not keep up")
+    return notes
+
+
+def _p99_us(statistics: Statistics) -> int | None:
+    merged = Histogram()
+    for figures in statistics:
+        if not figures.name.startswith(("socket.", "client.", ACT)):
+            merged.merge(figures.histograms[RESPONSE])
+    return merged.percentile(99)
+
+
+def _event(figures: Any, load_s: float) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": figures.name,
+        "sent": figures.sent,
+        "ok": figures.ok,
+        "errors": dict(figures.errors),
+        "rate_per_s": round(figures.ok / load_s, 3) if load_s else 0.0,
+    }
+    if figures.relays or figures.delivered or figures.broken:
+        row |= {"relays": figures.relays, "delivered": figures.delivered}
+        row |= {name: figures.broken[name] for name in INTEGRITY}
+    for measure in MEASURES:
+        histogram = figures.histograms[measure]
+        if histogram.total:
+            values = histogram.percentiles(SHOWN_PERCENTS)
+            shown = {
+                f"p{percent:g}_ms": value / 1000
+                for percent, value in zip(SHOWN_PERCENTS, values, strict=True)
+            }
+            row[measure] = {
+                "count": histogram.total,
+                "mean_ms": round(histogram.mean_us / 1000, 3),
+                **shown,
+                "max_ms": histogram.max_us / 1000,
+            }
+    return row
+
+
+def _process(health: dict[str, Any]) -> dict[str, Any]:
+    shares = [second["cpu"] for second in health["seconds"]]
+    lags = Histogram(dict(health["lags"]))
+    return {
+        "cpu_mean": round(sum(shares) / len(shares), 4) if shares else 0.0,
+        "cpu_max": max(shares, default=0.0),
+        "lag_p99_ms": (lags.percentile(99) or 0) / 1000,
+        "lag_max_ms": lags.max_us / 1000,
+    }

@@ -1,0 +1,65 @@
+"""All scenarios by name, and those of the user's own files."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from loadgen.faults import ConfigurationFaulty
+from loadgen.scenarios.pushes import Pushes
+from loadgen.scenarios.scenario import Scenario
+from loadgen.scenarios.task_streaming import TaskStreaming
+
+SCENARIOS: Final[dict[str, type[Scenario]]] = {each.name: each for each in (Pushes, TaskStreaming)}
+
+
+def find_scenario(name: str, parameters: dict[str, Any]) -> Scenario:
+    """Return a scenario with its parameters.
+
+    Args:
+        name: Of the catalogue, or the path of a Python file with one subclass of `Scenario`.
+        parameters: By name.
+
+    Raises:
+        ConfigurationFaulty: If there is none, or it has no such parameters.
+
+    """
+    made = _of_file(Path(name)) if name.endswith(".py") else SCENARIOS.get(name)
+    if made is None:
+        raise ConfigurationFaulty(
+            f"no scenario {name!r}; there are {', '.join(SCENARIOS)}, or name a Python file"
+        )
+    known = inspect.signature(made).parameters
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        has = ", ".join(known) or "none"
+        raise ConfigurationFaulty(f"scenario {made.name}: no parameter {unknown[0]!r}; it has {has}")
+    try:
+        return msgspec.convert(parameters, made, strict=False)
+    except msgspec.ValidationError as fault:
+        raise ConfigurationFaulty(f"scenario {made.name}: {fault}") from fault
+
+
+def _of_file(path: Path) -> type[Scenario]:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ConfigurationFaulty(f"scenario file {path}: no such Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as fault:
+        raise ConfigurationFaulty(f"scenario file {path}: {type(fault).__name__}: {fault}") from fault
+    found = [
+        each
+        for each in vars(module).values()
+        if inspect.isclass(each) and issubclass(each, Scenario) and each.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise ConfigurationFaulty(
+            f"scenario file {path}: one subclass of Scenario is expected, {len(found)} are there"
+        )
+    return found[0]

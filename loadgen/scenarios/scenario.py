@@ -1,0 +1,190 @@
+"""What a scenario is, and the group of agents that plays it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from random import Random
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from loadgen.client.calls import Call, CallFailed
+from loadgen.client.plays import All, Pause, Play, Script
+from specs.signing import signed_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from loadgen.client.agent import Agent
+    from loadgen.client.channel import Channel
+    from loadgen.client.site import Site
+    from loadgen.provisioning import Identity, Provisioner
+
+__all__ = ["CallFailed", "Group", "Scenario"]
+
+
+class Scenario(ABC):
+    """What a group of agents does, again and again.
+
+    A subclass is a dataclass whose fields are its parameters.
+
+    Attributes:
+        name: How users call it.
+        cast: The roles of a group, one agent each.
+        socket: Which socket they connect to.
+        concurrency: How often a group may act at once.
+
+    """
+
+    name: ClassVar[str]
+    cast: ClassVar[tuple[str, ...]] = ("agent",)
+    socket: ClassVar[str] = "agent"
+    concurrency: ClassVar[int] = 1
+
+    def attributes(self, role: str, random: Random) -> Mapping[str, Any]:  # noqa: ARG002 - for subclasses
+        """Return what an agent is made with."""
+        return {}
+
+    async def prepare(self, group: Group) -> None:  # noqa: B027 - most need nothing
+        """Join what is needed all the time; the group is connected."""
+
+    @abstractmethod
+    async def act(self, group: Group, start_us: int) -> None:
+        """Do it once; `start_us` is when it should have begun."""
+
+    async def finish(self, group: Group) -> None:  # noqa: B027 - most need nothing
+        """Bring the group to rest before it disconnects: nothing is under way."""
+
+
+class Group:
+    """Agents that act together.
+
+    Attributes:
+        agents: By role.
+        memory: Whatever the scenario keeps of it.
+        random: Draws that are the same in every run with the same seed.
+
+    """
+
+    __slots__ = (
+        "_stock",
+        "acting",
+        "agents",
+        "identities",
+        "memory",
+        "number",
+        "provisioner",
+        "random",
+        "site",
+    )
+
+    def __init__(self, site: Site, provisioner: Provisioner, number: int, seed: str) -> None:
+        self.site = site
+        self.provisioner = provisioner
+        self.number = number
+        self.random = Random(f"{seed}/{number}")  # noqa: S311 - no secret
+        self.identities: dict[str, Identity] = {}
+        self.agents: dict[str, Agent] = {}
+        self.memory: Any = None
+        self.acting = 0
+        self._stock: dict[str, list[Play | str]] = {}
+
+    @property
+    def agent(self) -> Agent:
+        """The only or first agent."""
+        return next(iter(self.agents.values()))
+
+    def pause(self, delay_s: float) -> Pause:
+        """Return a wait, to be awaited."""
+        return Pause(self.site.timers, delay_s)
+
+    async def all(self, *scripts: Script) -> None:
+        """Play scripts side by side to their ends.
+
+        Raises:
+            CallFailed: If one of them has failed so; likewise any other fault.
+
+        """
+        ended = await All(scripts)
+        for fault in ended.faults:
+            raise fault
+
+    async def new(self, family: str, params: Mapping[str, Any] | None = None) -> str:
+        """Return a fresh resource for the group by role; the next one is made meanwhile, so that none is waited for."""
+        stock = self._stock.setdefault(family, [])
+        topic = stock.pop() if stock else None
+        self.site.timers.after(0, lambda _due_us: Play(self._make(family, params or {}, stock), _ignore))
+        return topic if isinstance(topic, str) else await self._create(family, params or {})
+
+    async def join(self, topic: str, start_us: int = 0) -> dict[str, Channel]:
+        """Join all agents to a topic; what one sends there the others are to get.
+
+        Raises:
+            CallFailed: If one is refused.
+
+        """
+        calls = [agent.join(topic, None, start_us) for agent in self.agents.values()]
+        for call in calls:
+            (await call).demand()
+        channels = {role: agent.channels[topic] for role, agent in self.agents.items()}
+        for channel in channels.values():
+            channel.audience = tuple(
+                other.receiver for other in channels.values() if other is not channel and other.receiver
+            )
+        return channels
+
+    async def leave(self, topic: str) -> None:
+        """Leave a topic with all agents."""
+        for call in [agent.leave(topic) for agent in self.agents.values() if topic in agent.channels]:
+            await call
+
+    async def settle(self, channels: Mapping[str, Channel], event: str, payload: Any) -> None:
+        """Make sure that nothing of what was answered is still on its way, and say so to who judges.
+
+        Args:
+            channels: By role; no call of theirs is open.
+            event: What every one pushes as a barrier: any answer will do.
+            payload: Its payload.
+
+        """
+        for call in [channel.probe(event, payload) for channel in channels.values()]:
+            if not (await call).is_ok:
+                return
+        for channel in channels.values():
+            if channel.receiver is not None:
+                channel.receiver.settle()
+        tape = self.site.tape
+        if tape is not None:
+            tape.settled(next(iter(channels.values())).topic)
+
+    def signed(self, role: str, topic: str, event: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Return a payload with the signatures that the documents want of its sender; the time taken is told apart."""
+        began_us = monotonic_ns() // 1000
+        family = self.site.family_of(topic)
+        for signature in family.events[event].signatures:
+            signer = role if signature.signer == "sender" else signature.signer
+            data = signed_bytes(signature.over, topic=topic, event=event, payload=payload)
+            payload[signature.member] = self.identities[signer].participant.keys.sign(data)
+        figures = self.site.statistics.of("client", "sign")
+        figures.sent += 1
+        figures.took(monotonic_ns() // 1000 - began_us)
+        return payload
+
+    async def _make(self, family: str, params: Mapping[str, Any], stock: list[Play | str]) -> None:
+        stock.append(await self._create(family, params))
+
+    async def _create(self, family: str, params: Mapping[str, Any]) -> str:
+        roles = {role: identity.agent_id for role, identity in self.identities.items()}
+        topic = await self.provisioner.create_resource(family, roles, params)
+        if self.site.tape is not None:
+            self.site.tape.made(topic, roles, params)
+        return topic
+
+
+def _ignore(_fault: BaseException | None) -> None:
+    """Let it go: a resource that could not be made ahead is made when it is needed."""
+
+
+def demand_all(calls: Sequence[Call]) -> None:
+    """Raise the first failure of calls that are answered."""
+    for call in calls:
+        call.demand()
