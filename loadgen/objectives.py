@@ -95,7 +95,9 @@ class Objective:
         if not chosen:
             return None
         if self.name == "rate":
-            return sum(figures.ok for figures in chosen) / evidence.load_s if evidence.load_s else None
+            return (
+                sum(figures.in_time or 0 for figures in chosen) / evidence.load_s if evidence.load_s else None
+            )
         errors = sum(figures.errors.total() for figures in chosen)
         if self.name == "error_share":
             answered = errors + sum(figures.ok for figures in chosen)

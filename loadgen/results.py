@@ -194,7 +194,7 @@ def _event(figures: Any, load_s: float) -> dict[str, Any]:
         "sent": figures.sent,
         "ok": figures.ok,
         "errors": dict(figures.errors),
-        "rate_per_s": round(figures.ok / load_s, 3) if load_s else 0.0,
+        "rate_per_s": round((figures.in_time or 0) / load_s, 3) if load_s else 0.0,
     }
     if figures.relays or figures.delivered or figures.broken:
         row |= {"relays": figures.relays, "delivered": figures.delivered}

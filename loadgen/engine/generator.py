@@ -209,6 +209,7 @@ class Generator:
         """Start nothing more."""
         if self.driver is not None:
             self.driver.stop()
+            self.site.statistics.load_is_over()
 
     def finish(self, on_end: Callable[[BaseException | None], object]) -> None:
         """Bring all groups to rest, so that it can be told what is missing."""

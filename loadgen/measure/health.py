@@ -22,8 +22,14 @@ LATE_SHARE: Final = 0.1
 
 
 class Second(msgspec.Struct):
-    """How the process fared in one second."""
+    """How the process fared in one second.
 
+    Attributes:
+        span_s: How long it really was.
+        cpu: What it took of a core.
+    """
+
+    span_s: float
     cpu: float
     lag_p99_us: int
     lag_max_us: int
@@ -57,9 +63,10 @@ class Health:
         lags.add_all(self._lags_us)
         self._lags_us.clear()
         self.lags.merge(lags)
-        share = (cpu_s - self._cpu_s) / max(wall_s - self._wall_s, 1e-6)
+        span_s = max(wall_s - self._wall_s, 1e-6)
+        share = (cpu_s - self._cpu_s) / span_s
         self._cpu_s, self._wall_s = cpu_s, wall_s
-        second = Second(round(share, 4), lags.percentile(99) or 0, lags.max_us)
+        second = Second(round(span_s, 4), round(share, 4), lags.percentile(99) or 0, lags.max_us)
         self.seconds.append(second)
         return second
 

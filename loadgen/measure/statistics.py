@@ -31,6 +31,7 @@ class Figures:
     Attributes:
         sent: Pushes that were sent.
         ok: Those answered by ok.
+        in_time: Those that were so before the load was over; None as long as it is not.
         errors: Those that were not, by reason.
         relays: How often one was to reach a receiver.
         delivered: How often it has.
@@ -49,6 +50,7 @@ class Figures:
         "event",
         "family",
         "histograms",
+        "in_time",
         "ok",
         "recent",
         "relays",
@@ -62,6 +64,7 @@ class Figures:
         self.family = family
         self.event = event
         self.sent = self.ok = self.relays = self.delivered = 0
+        self.in_time: int | None = None
         self.errors: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()
         self._punctual: list[int] = []
@@ -131,6 +134,7 @@ class Figures:
         """Add the figures of another process."""
         self.sent += other.sent
         self.ok += other.ok
+        self.in_time = (self.in_time or 0) + (other.ok if other.in_time is None else other.in_time)
         self.relays += other.relays
         self.delivered += other.delivered
         self.errors.update(other.errors)
@@ -148,6 +152,7 @@ class Figures:
             "event": self.event,
             "sent": self.sent,
             "ok": self.ok,
+            "in_time": self.in_time,
             "relays": self.relays,
             "delivered": self.delivered,
             "errors": dict(self.errors),
@@ -159,7 +164,7 @@ class Figures:
     def from_json(cls, value: dict[str, Any]) -> Figures:
         """Return what `to_json` was given."""
         figures = cls(value["family"], value["event"])
-        figures.sent, figures.ok = value["sent"], value["ok"]
+        figures.sent, figures.ok, figures.in_time = value["sent"], value["ok"], value["in_time"]
         figures.relays, figures.delivered = value["relays"], value["delivered"]
         figures.errors.update(value["errors"])
         figures.broken.update(value["broken"])
@@ -196,6 +201,11 @@ class Statistics:
         for figures in self._figures.values():
             if figures.event not in LASTING:
                 figures.clear()
+
+    def load_is_over(self) -> None:
+        """Keep how much was answered until now: what comes later is not of the rate."""
+        for figures in self._figures.values():
+            figures.in_time = figures.ok
 
     def merge(self, other: Statistics) -> None:
         """Add the figures of another process."""
