@@ -49,6 +49,7 @@ class Results:
     acts: Counter[str]
     groups: Counter[str]
     health: list[dict[str, Any]]
+    memory: list[dict[str, Any]]
     bottlenecks: list[str]
     judgements: list[dict[str, Any]]
     outcomes: list[Outcome]
@@ -117,7 +118,10 @@ class Results:
             "losses": dict(self.losses),
             "is_latency_valid": not self.bottlenecks,
             "bottlenecks": self.bottlenecks,
-            "generator": [_process(process) for process in self.health],
+            "generator": [
+                _process(health) | {"memory": memory}
+                for health, memory in zip(self.health, self.memory, strict=True)
+            ],
             "server_cpu_s": self.server_cpu_s,
             "is_judged": self.is_judged,
             "judged_facts": sum(each["facts"] for each in self.judgements),
@@ -153,10 +157,11 @@ def results_of(
             judgements.append(process["judge"])
     notes += _of_judges(judgements)
     health = [process["health"] for process in outcome["processes"]]
+    memory = [process["memory"] for process in outcome["processes"]]
     bottlenecks = faults_of(health, _p99_us(statistics), is_open=plan.arrivals.model == "open")
     made = Results(
         plan, outcome["opening_s"], outcome["load_s"], outcome["is_interrupted"], notes, statistics, losses, acts,
-        groups, health, bottlenecks, judgements, [], server_cpu_s,
+        groups, health, memory, bottlenecks, judgements, [], server_cpu_s,
     )  # fmt: skip
     evidence = Evidence(
         tuple(statistics),

@@ -286,7 +286,7 @@ class Agent:
     ) -> Request:
         at_us = now_us()
         figures = self.site.statistics.of(family, message.event)
-        call = Request(figures, at_us, intended_us or at_us, on_answer)
+        call = Request(figures, at_us, intended_us or at_us, on_answer=on_answer)
         if not self.is_open:
             call.lost(UNSENT)
             return call

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -23,7 +25,7 @@ class CallFailed(Exception):
         self.reason = reason
 
 
-class Call:
+class Call(msgspec.Struct, eq=False):
     """A push, and what became of it; to be awaited.
 
     Attributes:
@@ -33,17 +35,13 @@ class Call:
 
     """
 
-    # Not an `Awaitable`, which would cost every push a tenth of a microsecond more.
-    __slots__ = ("figures", "intended_us", "response", "sent_us", "status", "waiter")
-
-    response: Any
-
-    def __init__(self, figures: Figures, sent_us: int, intended_us: int) -> None:
-        self.figures = figures
-        self.sent_us = sent_us
-        self.intended_us = intended_us
-        self.status: str | None = None
-        self.waiter: Play | None = None
+    # A struct, for one is made for every push, and that takes a third of the time of a class.
+    figures: Figures
+    sent_us: int
+    intended_us: int
+    status: str | None = None
+    response: Any = None
+    waiter: Play | None = None
 
     def __await__(self) -> Generator[Call, None, Call]:
         """Wait, unless it is answered already."""
@@ -98,17 +96,15 @@ class Call:
             self.waiter.resume()
 
 
-class Probe(Call):
+class Probe(Call, eq=False):
     """A push of which only the answer matters, whatever it says."""
-
-    __slots__ = ()
 
     def answered(self, payload: Any, at_us: int) -> None:
         """Take any reply for ok."""
         super().answered({"status": "ok", "response": payload}, at_us)
 
 
-class Request(Call):
+class Request(Call, eq=False):
     """A join, a leave, a heartbeat or a connect: what the session follows, too.
 
     Attributes:
@@ -116,17 +112,7 @@ class Request(Call):
 
     """
 
-    __slots__ = ("on_answer",)
-
-    def __init__(
-        self,
-        figures: Figures,
-        sent_us: int,
-        intended_us: int,
-        on_answer: Callable[[Call], object] | None = None,
-    ) -> None:
-        super().__init__(figures, sent_us, intended_us)
-        self.on_answer = on_answer
+    on_answer: Callable[[Call], object] | None = None
 
     def answered(self, payload: Any, at_us: int) -> None:
         """Take the payload of the reply."""

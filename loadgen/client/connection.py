@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from _socket import IPPROTO_TCP, SO_ERROR, SOCK_STREAM, SOL_SOCKET, TCP_NODELAY, socket
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import gevent
@@ -16,7 +17,6 @@ import gevent
 from loadgen.client.frames import WHOLE_TEXT, body_of
 from loadgen.client.handshake import Handshake, HandshakeRefused
 from loadgen.client.odd_frames import BrokenFrame, Closed, Fragments, close_frame
-from loadgen.client.timers import now_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,29 +187,38 @@ class Connection:
         except OSError as fault:
             self._lose(_reason_of(fault))
             return
-        at_us = now_us()
-        if not data:
-            self._lose("the server has ended the connection")
-            return
+        at_us = monotonic_ns() // 1000
         # What is sent from within callbacks goes out together.
         self._is_corked = True
         try:
-            if data[0] == WHOLE_TEXT and data[1] + 2 == len(data) and not self._rest and self.is_open:
+            # Nearly always one whole short text frame comes alone.
+            if (
+                self.is_open
+                and len(data) > 2
+                and data[0] == WHOLE_TEXT
+                and data[1] == len(data) - 2
+                and not self._rest
+            ):
                 self._on_text(data[2:], at_us)
-            elif self._handshake is None:
-                self._take(data, at_us)
             else:
-                self._open(self._handshake, data, at_us)
+                self._received(data, at_us)
         except (BrokenFrame, HandshakeRefused) as fault:
             self._lose(str(fault))
-        finally:
-            self._is_corked = False
-            out = self._out
-            if out:
-                if len(out) == 1 and self._watcher.events == _READ:
-                    self._write(out.pop())
-                else:
-                    self._flush()
+        self._is_corked = False
+        out = self._out
+        if out:
+            if len(out) == 1 and self._watcher.events == _READ:
+                self._write(out.pop())
+            else:
+                self._flush()
+
+    def _received(self, data: bytes, at_us: int) -> None:
+        if not data:
+            self._lose("the server has ended the connection")
+        elif self._handshake is None:
+            self._take(data, at_us)
+        else:
+            self._open(self._handshake, data, at_us)
 
     def _open(self, handshake: Handshake, data: bytes, at_us: int) -> None:
         rest = handshake.take(data)

@@ -22,7 +22,7 @@ from loadgen.client.timers import now_us
 from loadgen.engine.driving import Closed, Driver, Open
 from loadgen.faults import CannotProvision, CannotTest, LoadError
 from loadgen.judging.tape import JudgeTape
-from loadgen.measure.health import Health
+from loadgen.measure.health import Health, resident_kib
 from loadgen.provisioning import ControlProvisioner, InventedProvisioner, Provisioner
 from loadgen.scenarios.catalogue import find_scenario
 from loadgen.scenarios.scenario import Group, Scenario
@@ -86,6 +86,8 @@ class Generator:
         self.faults: list[str] = []
         """Why groups could not be opened, each once."""
         self.opened = self.failed = 0
+        self._base_kib: int | None = None
+        self._agents_kib: int | None = None
         self._groups: dict[Group, None] = {}
         self._waiting: deque[tuple[Opening, int]] = deque()
         self._opening = self._numbered = self._agents = 0
@@ -102,6 +104,7 @@ class Generator:
 
         def ready(fault: BaseException | None) -> None:
             self._is_ready = fault is None
+            self._base_kib = resident_kib()
             on_ready(fault)
             self._open_more()
 
@@ -193,6 +196,8 @@ class Generator:
         )
         for group in self._groups:
             self.driver.add(group)
+        kib = resident_kib()
+        self._agents_kib = None if kib is None or self._base_kib is None else kib - self._base_kib
         # What is there stays: to look through it again and again would only cost time.
         gc.collect()
         gc.freeze()
@@ -268,5 +273,6 @@ class Generator:
             "health": self.health.to_json(),
             "acts": acts,
             "groups": {"opened": self.opened, "failed": self.failed},
+            "memory": {"base_kib": self._base_kib, "agents_kib": self._agents_kib, "agents": self._agents},
             "faults": [*self.faults, *self.site.faults],
         }

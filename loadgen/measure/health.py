@@ -5,7 +5,9 @@ A latency that was measured by a generator out of breath is its own, not the ser
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -73,6 +75,15 @@ class Health:
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON."""
         return {"lags": sorted(self.lags.counts.items()), "seconds": msgspec.to_builtins(self.seconds)}
+
+
+def resident_kib() -> int | None:
+    """Return the resident memory of this process; None where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def faults_of(processes: list[dict[str, Any]], p99_us: int | None, *, is_open: bool) -> list[str]:
