@@ -78,7 +78,8 @@ class Call(msgspec.Struct, eq=False):
             if self.intended_us == sent_us:
                 figures.took(at_us - sent_us)
             else:
-                figures.took_late((at_us - sent_us, at_us - self.intended_us))
+                figures.took_late(at_us - sent_us)
+                figures.took_in_all(at_us - self.intended_us)
             self.status = "ok"
         else:
             figures.errors[_reason_in(self.response)] += 1

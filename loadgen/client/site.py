@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from specs.model import Api
 
 TICKS_A_S: Final = 100
+FLUSH_EVERY: Final = 5
+"""Ticks between two times that recorded values are counted: many at once would take too long."""
 
 
 class Known(Protocol):
@@ -101,6 +103,8 @@ class Site:
     def _tick(self, due_us: int) -> None:
         self.timers.at(due_us + 1_000_000 // TICKS_A_S, self._tick)
         self._round = (self._round + 1) % TICKS_A_S
+        if self._round % FLUSH_EVERY == 0:
+            self.statistics.flush()
         agents = self._rounds[self._round]
         for agent in tuple(agents) if agents else ():
             agent.tick(due_us)

@@ -19,7 +19,8 @@ from gevent.hub import Hub
 
 _CLOCK_MONOTONIC: Final = 1
 _ABSOLUTE: Final = 1
-_NEVER_US: Final = 1 << 62
+_NEVER_US: Final = 1 << 52
+_SPEC: Final = struct.Struct("@llll")
 
 
 def now_us() -> int:
@@ -84,7 +85,8 @@ class Timers:
         now = now_us()
         if heap:
             self.lags_us.append(now - heap[0][0])
-        self._armed_us = _NEVER_US
+        # Whoever adds a timer meanwhile need not set the alarm: that is done at the end.
+        self._armed_us = 0
         # What is added meanwhile waits for the next round, so that sockets get their turn between rounds.
         until = self._number
         later = []
@@ -96,8 +98,7 @@ class Timers:
                 self._call(entry[2].call, entry[0])
         for entry in later:
             heappush(heap, entry)
-        if heap and heap[0][0] < self._armed_us:
-            self._arm(heap[0][0])
+        self._arm(heap[0][0] if heap else _NEVER_US)
 
     def _call(self, call: Callable[[int], object], due_us: int) -> None:
         try:
@@ -115,26 +116,20 @@ class _TimerFd:
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
         self._set = self._libc.timerfd_settime
-        self._ring = ring
+        self._spec = ctypes.create_string_buffer(_SPEC.size)
         self._watcher = hub.loop.io(self._fd, 1)
-        self._watcher.start(self._rung)
+        self._watcher.start(ring)
 
     def set(self, due_us: int) -> None:
-        # A time of zero would disarm it; one that is past rings at once.
+        # A time of zero would disarm it; one that is past rings at once. Setting it also takes back that it has rung.
         seconds, rest_us = divmod(max(due_us, 1), 1_000_000)
-        self._set(self._fd, _ABSOLUTE, struct.pack("@llll", 0, 0, seconds, rest_us * 1000), None)
+        _SPEC.pack_into(self._spec, 0, 0, 0, seconds, rest_us * 1000)
+        self._set(self._fd, _ABSOLUTE, self._spec, None)
 
     def close(self) -> None:
         self._watcher.stop()
         self._watcher.close()
         os.close(self._fd)
-
-    def _rung(self) -> None:
-        try:
-            os.read(self._fd, 8)
-        except BlockingIOError:
-            return
-        self._ring()
 
 
 class _LoopTimer:

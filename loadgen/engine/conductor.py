@@ -22,6 +22,7 @@ LONGEST_OPENING_S: Final = 600.0
 STALLED_S: Final = 30.0
 """Without one more group ready for so long, opening is given up."""
 LOOK_S: Final = 0.05
+MARGIN_S: Final = 0.2
 SPARE_S: Final = 10.0
 """Beyond the drain time, how long workers may take to tell their results."""
 
@@ -79,11 +80,13 @@ class Conductor:
         opening_s = self._open()
         begun = not self._is_stopping and self._stage.groups()[0] > 0
         if begun:
-            began_s = time.monotonic()
             self._stage.begin()
+            began_s = time.monotonic()
             self._tell({"phase": "load"})
-            self._wait(lambda: time.monotonic() - began_s >= self._plan.duration_s)
-            ended_s = time.monotonic()
+            # The last arrivals of a shape come right at its end, and workers have begun a little later.
+            margin_s = MARGIN_S if self._plan.arrivals.model == "open" else 0.0
+            self._wait(lambda: time.monotonic() - began_s >= self._plan.duration_s + margin_s)
+            ended_s = time.monotonic() - margin_s
         self._stage.stop()
         self._tell({"phase": "drain"})
         results = self._collect()

@@ -44,7 +44,11 @@ class Histogram:
 
     def add_all(self, values_us: Iterable[int]) -> None:
         """Count values; those below 1 us count as 1 us."""
-        for value, count in Counter(values_us).items():
+        self.count_all(Counter(values_us))
+
+    def count_all(self, counts: Mapping[int, int]) -> None:
+        """Count values that are counted already."""
+        for value, count in counts.items():
             self.counts[quantised(min(max(value, 1), HIGHEST_US))] += count
             self.total += count
 

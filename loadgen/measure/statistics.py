@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from loadgen.measure.histogram import Histogram
+from loadgen.measure.tally import Tally
 
 SERVICE: Final = "service"
 """From the push, join or connect as it was really sent, to its answer."""
@@ -36,26 +37,27 @@ class Figures:
         relays: How often one was to reach a receiver.
         delivered: How often it has.
         broken: Relays lost, doubled, reordered or altered, by which.
+        took: Records the service time of what was sent when it should have been, which is its response time, too.
+        took_late: Records the service time of what was sent later; `took_in_all` its response time.
+        was_delivered: Records a delivery latency.
 
     """
 
     __slots__ = (
-        "_deliveries",
-        "_late",
-        "_punctual",
+        "_known",
+        "_tallies",
         "_told",
         "broken",
         "delivered",
         "errors",
         "event",
         "family",
-        "histograms",
         "in_time",
         "ok",
-        "recent",
         "relays",
         "sent",
         "took",
+        "took_in_all",
         "took_late",
         "was_delivered",
     )
@@ -67,19 +69,34 @@ class Figures:
         self.in_time: int | None = None
         self.errors: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()
-        self._punctual: list[int] = []
-        self._late: list[tuple[int, int]] = []
-        self._deliveries: list[int] = []
-        self.took = self._punctual.append
-        """Records the service time of what was sent when it should have been: the response time, too."""
-        self.took_late = self._late.append
-        """Records service and response time of what was sent later."""
-        self.was_delivered = self._deliveries.append
-        """Records a delivery latency."""
-        self.histograms = {measure: Histogram() for measure in MEASURES}
-        self.recent = {measure: Histogram() for measure in MEASURES}
-        """What the latest `flush` has counted."""
+        self._tallies = tuple(Tally() for _ in range(4))
+        self.took, self.took_late, self.took_in_all, self.was_delivered = (
+            each.record for each in self._tallies
+        )
+        self._known = {measure: Histogram() for measure in MEASURES}
         self._told = (0, 0, 0)
+
+    @property
+    def name(self) -> str:
+        """How objectives and reports name it."""
+        return f"{self.family}.{self.event}"
+
+    @property
+    def histograms(self) -> dict[str, Histogram]:
+        """The latencies by measure."""
+        punctual, late, in_all, deliveries = (tally.histogram() for tally in self._tallies)
+        parts = {SERVICE: (punctual, late), RESPONSE: (punctual, in_all), DELIVERY: (deliveries,)}
+        merged = {}
+        for measure, known in self._known.items():
+            merged[measure] = Histogram(known.counts)
+            for part in parts[measure]:
+                merged[measure].merge(part)
+        return merged
+
+    def flush(self) -> None:
+        """Count what was recorded since the last time."""
+        for tally in self._tallies:
+            tally.flush()
 
     @property
     def has_recent(self) -> bool:
@@ -87,39 +104,18 @@ class Figures:
         return self._told != self._counts()
 
     def recent_json(self) -> dict[str, Any]:
-        """Return what has happened since the last call, latencies as of the latest `flush`."""
+        """Return what has happened since the last call; latencies are of a sample of it."""
         told, self._told = self._told, self._counts()
         sent, ok, errors = (now - before for now, before in zip(self._told, told, strict=True))
         row: dict[str, Any] = {"name": self.name, "sent": sent, "ok": ok, "errors": errors}
-        for measure, histogram in self.recent.items():
-            if histogram.total:
-                row[measure] = sorted(histogram.counts.items())
+        punctual, _, in_all, deliveries = (tally.take_latest() for tally in self._tallies)
+        for measure, values in ((RESPONSE, punctual or in_all), (DELIVERY, deliveries)):
+            if values:
+                row[measure] = {"p50_us": values[len(values) // 2], "p99_us": values[len(values) * 99 // 100]}
         return row
 
     def _counts(self) -> tuple[int, int, int]:
         return self.sent, self.ok, self.errors.total()
-
-    @property
-    def name(self) -> str:
-        """How objectives and reports name it."""
-        return f"{self.family}.{self.event}"
-
-    def flush(self) -> None:
-        """Count what was recorded since the last time."""
-        late = self._late
-        self._count(SERVICE, self._punctual, [service for service, _ in late])
-        self._count(RESPONSE, self._punctual, [response for _, response in late])
-        self._count(DELIVERY, self._deliveries)
-        for batch in (self._punctual, late, self._deliveries):
-            batch.clear()
-
-    def _count(self, measure: str, *batches: list[int]) -> None:
-        recent = self.recent[measure] = Histogram()
-        for batch in batches:
-            if batch:
-                recent.add_all(batch)
-        if recent.total:
-            self.histograms[measure].merge(recent)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -127,8 +123,8 @@ class Figures:
         self.errors.clear()
         self.broken.clear()
         self._told = (0, 0, 0)
-        for measure in MEASURES:
-            self.histograms[measure] = Histogram()
+        for tally in self._tallies:
+            tally.clear()
 
     def merge(self, other: Figures) -> None:
         """Add the figures of another process."""
@@ -139,8 +135,8 @@ class Figures:
         self.delivered += other.delivered
         self.errors.update(other.errors)
         self.broken.update(other.broken)
-        for measure in MEASURES:
-            self.histograms[measure].merge(other.histograms[measure])
+        for measure, histogram in other.histograms.items():
+            self._known[measure].merge(histogram)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON, without loss."""
@@ -169,7 +165,7 @@ class Figures:
         figures.errors.update(value["errors"])
         figures.broken.update(value["broken"])
         for measure, counts in value["histograms"].items():
-            figures.histograms[measure] = Histogram(dict(counts))
+            figures._known[measure] = Histogram(dict(counts))
         return figures
 
 

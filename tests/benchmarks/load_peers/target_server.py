@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import base64
 import hashlib
-import heapq
 import math
 import random
 import time
@@ -91,30 +90,22 @@ def framed(text: bytes) -> bytes:
 
 
 class Delays:
-    """Answers pushes, but no joins and heartbeats, after lognormal delays; what each really was is kept."""
+    """Answers pushes after lognormal delays, as exactly as the event loop can; what each really was is kept."""
 
     def __init__(self, median_ms: float, sigma: float, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - no secret
         self._mu, self._sigma = math.log(median_ms / 1000), sigma
-        self._heap: list[tuple[float, int, float, asyncio.Transport, bytes]] = []
-        self._number = 0
+        self._loop = asyncio.get_running_loop()
         self.taken_us = array("L")
 
     def later(self, transport: asyncio.Transport, frame: bytes) -> None:
-        now = time.monotonic()
-        self._number += 1
-        due = now + self._random.lognormvariate(self._mu, self._sigma)
-        heapq.heappush(self._heap, (due, self._number, now, transport, frame))
+        """Answer after the next delay."""
+        delay_s = self._random.lognormvariate(self._mu, self._sigma)
+        self._loop.call_later(delay_s, self._answer, time.monotonic_ns(), transport, frame)
 
-    async def answer(self) -> None:
-        """Answer what is due; the loop is never let sleep, so that a delay is what it should be."""
-        heap = self._heap
-        while True:
-            while heap and heap[0][0] <= time.monotonic():
-                _, _, came, transport, frame = heapq.heappop(heap)
-                transport.write(frame)
-                self.taken_us.append(round((time.monotonic() - came) * 1e6))
-            await asyncio.sleep(0)
+    def _answer(self, came_ns: int, transport: asyncio.Transport, frame: bytes) -> None:
+        self.taken_us.append((time.monotonic_ns() - came_ns) // 1000)
+        transport.write(frame)
 
 
 def delaying(delays: Delays) -> type[Answering]:
@@ -155,7 +146,6 @@ async def main() -> None:
     if given.delay_ms:
         delays = Delays(given.delay_ms, given.sigma, given.seed)
         made = delaying(delays)
-        tasks.append(loop.create_task(delays.answer()))
     if given.stall_every_s:
         tasks.append(loop.create_task(stall(given.stall_every_s, given.stall_s)))
     listener = await loop.create_server(made, "127.0.0.1", 0, backlog=4096)
