@@ -30,6 +30,7 @@ class Identity:
     """An agent as the endpoint knows it, with what it needs to connect and to sign."""
 
     agent_id: str
+    owner: str
     participant: Participant
     credentials: Mapping[str, str]
 
@@ -106,7 +107,7 @@ class ControlProvisioner:
             }
         except (TypeError, KeyError) as fault:
             raise CannotProvision("the reply to create_agent lacks an id or credentials") from fault
-        return Identity(agent_id, participant, credentials)
+        return Identity(agent_id, str(made["owner"]), participant, credentials)
 
     async def create_resource(self, family: str, roles: Mapping[str, str], params: Mapping[str, Any]) -> str:
         """Make a resource (`create_resource`)."""
@@ -142,7 +143,7 @@ class InventedProvisioner:
             self._participant = derive_participant(self._seed, self._run, "anybody")
         agent_id = f"{self._run}-{name}"
         credentials = dict.fromkeys(("api_key", "session_token", "token"), "any") | {"agent_id": agent_id}
-        return Identity(agent_id, self._participant, credentials)
+        return Identity(agent_id, agent_id, self._participant, credentials)
 
     async def create_resource(self, family: str, roles: Mapping[str, str], params: Mapping[str, Any]) -> str:  # noqa: ARG002
         """Make up a topic."""

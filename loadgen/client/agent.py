@@ -127,7 +127,7 @@ class Agent:
     def leave(self, topic: str) -> Call:
         """Leave a topic."""
         channel = self.channels.pop(topic)
-        channel.is_joined = False
+        channel.gone()
         return self._request(self.session.leave(topic), channel.family)
 
     def close(self) -> None:
@@ -266,9 +266,7 @@ class Agent:
             self.tape.ended(self)
         self.session.disconnected()
         for channel in self.channels.values():
-            channel.is_joined = False
-            if channel.receiver is not None:
-                channel.receiver.forget()
+            channel.gone()
         calls, self.calls = self.calls, {}
         for call in calls.values():
             call.lost(UNKNOWN)
@@ -305,7 +303,7 @@ class Agent:
         request = received.request
         is_ok = received.kind is Kind.REPLY and received.status == "ok"
         if is_ok and request is not None and channel is not None and request.event == PHX_JOIN:
-            channel.join_ref, channel.is_joined = request.join_ref, True
+            channel.joined(request.join_ref)
         if call is not None:
             call.answered(message.payload, at_us)
 
@@ -316,7 +314,7 @@ class Agent:
         channel = self.channels.get(message.topic)
         if channel is None:
             return
-        channel.is_joined = False
+        channel.gone()
         if received.kind is Kind.ERRORED:
             self.site.losses["channel crashed"] += 1
             self._rejoin()

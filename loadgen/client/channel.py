@@ -71,6 +71,7 @@ class Channel:
         "_figures",
         "_occurrences",
         "_relayed",
+        "agent_id",
         "audience",
         "family",
         "is_joined",
@@ -94,6 +95,19 @@ class Channel:
         self.on_event: dict[str, Callable[[Any, int], object]] | None = None
         self.on_rejoined: Callable[[Any], object] | None = None
         self.receiver = Receiver(self._relayed) if self._relayed else None
+        self.agent_id = agent.agent_id
+
+    def joined(self, join_ref: str | None) -> None:
+        """Take that the topic is joined."""
+        self.join_ref, self.is_joined = join_ref, True
+        if self.receiver is not None:
+            self.receiver.is_here = True
+
+    def gone(self) -> None:
+        """Take that it is not joined any more."""
+        self.is_joined = False
+        if self.receiver is not None:
+            self.receiver.forget()
 
     def push(self, event: str, payload: Any, intended_us: int = 0) -> Call:
         """Send a push.
@@ -116,6 +130,8 @@ class Channel:
         figures.sent += 1
         text = _encode((self.join_ref, ref, self.topic, event, payload))
         if self.audience and event in self._relayed:
+            if self.receiver is not None:
+                self.receiver.own.add(event)
             for receiver in self.audience:
                 receiver.expect(event, payload, call)
         if agent.tape is not None:

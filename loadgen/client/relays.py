@@ -61,22 +61,47 @@ def relayed_events(family: Topic) -> dict[str, Relayed]:
 
 
 class Receiver:
-    """What one member of a topic is owed by the others."""
+    """What one member of a topic is owed by the others.
 
-    __slots__ = ("_last", "_owed", "_relayed")
+    Attributes:
+        is_here: Whether it is joined, so that relays are owed.
+        own: Events that its own agent has sent; whether they come back to it is open, so that they are not unexpected.
+
+    """
+
+    __slots__ = ("_last", "_offered", "_owed", "_relayed", "_repeated", "is_here", "own")
 
     def __init__(self, relayed: dict[str, Relayed]) -> None:
         self._relayed = relayed
         self._owed: dict[tuple[str, Any], list[tuple[Call, Any]]] | None = None
         self._last: dict[str, int] | None = None
+        self._offered: dict[str, int] = {}
+        self._repeated: set[tuple[str, int]] | None = None
+        self.own: set[str] = set()
+        self.is_here = False
+
+    def share(self, other: Receiver) -> None:
+        """Take the own events of another connection of the same agent for one's own, too."""
+        self.own = other.own
 
     def expect(self, event: str, payload: Any, call: Call) -> None:
         """Take that a push is about to be sent that is to be relayed here."""
+        relayed = self._relayed[event]
+        number = relayed.key(payload)
+        if relayed.is_numbered and isinstance(number, int):
+            if number <= self._offered.get(event, -1):
+                # What is sent again after a reconnect need not be relayed again.
+                if self._repeated is None:
+                    self._repeated = set()
+                self._repeated.add((event, number))
+                return
+            self._offered[event] = number
+        if not self.is_here:
+            return
         if self._owed is None:
             self._owed = {}
-        key = (event, self._relayed[event].key(payload))
         call.figures.relays += 1
-        self._owed.setdefault(key, []).append((call, payload))
+        self._owed.setdefault((event, number), []).append((call, payload))
 
     def arrived(self, event: str, payload: Any, at_us: int, figures: Figures) -> None:
         """Take a relay."""
@@ -103,6 +128,8 @@ class Receiver:
 
     def _unexpected(self, relayed: Relayed, number: Any, figures: Figures) -> None:
         """Count what nobody is known to have sent, or what has come before."""
+        if relayed.event in self.own or (self._repeated and (relayed.event, number) in self._repeated):
+            return
         is_old = (
             relayed.is_numbered
             and isinstance(number, int)
@@ -112,6 +139,7 @@ class Receiver:
 
     def forget(self) -> None:
         """Wait for nothing any more: the membership is over, and what was on its way may never come."""
+        self.is_here = False
         for waiting in (self._owed or {}).values():
             for call, _ in waiting:
                 call.figures.relays -= 1

@@ -67,6 +67,10 @@ class Timers:
             self._arm(due_us)
         return timer
 
+    def now_us(self) -> int:
+        """Return the time that timers go by."""
+        return now_us()
+
     def after(self, delay_s: float, call: Callable[[int], object]) -> Timer:
         """Call after a delay."""
         return self.at(now_us() + round(delay_s * 1e6), call)

@@ -25,7 +25,7 @@ from loadgen.judging.tape import JudgeTape
 from loadgen.measure.health import Health, resident_kib
 from loadgen.provisioning import ControlProvisioner, InventedProvisioner, Provisioner
 from loadgen.scenarios.catalogue import find_scenario
-from loadgen.scenarios.scenario import Group, Scenario
+from loadgen.scenarios.scenario import AGAIN, Group, Scenario
 from specs.loader import load
 
 if TYPE_CHECKING:
@@ -137,8 +137,10 @@ class Generator:
     async def _open(self, opening: Opening, number: int) -> None:
         group = Group(self.site, self.provisioner, number, f"{self._seed}/{self._run}")
         for role in self.scenario.cast:
-            attributes = self.scenario.attributes(role, group.random)
-            identity = await self.provisioner.create_agent(f"{role}-{number}", attributes)
+            identity = group.identities.get(role.rstrip(AGAIN))
+            if identity is None:
+                attributes = self.scenario.attributes(role, group.random)
+                identity = await self.provisioner.create_agent(f"{role}-{number}", attributes)
             self._agents += 1
             url = f"{self.plan.url}{self._socket.paths[0]}?{identity.query(self._socket.credentials[0])}"
             group.identities[role] = identity
@@ -231,6 +233,9 @@ class Generator:
                     await self.scenario.finish(group)
                 except (CallFailed, CannotProvision) as fault:
                     self.faults.append(str(fault))
+        resting = [group for group in groups if not group.acting]
+        if resting and self.driver is not None:
+            await self.scenario.conclude(resting)
 
     # Afterwards
 
@@ -238,6 +243,7 @@ class Generator:
         """Disconnect groups in order; all of them where none are given."""
         for group in list(self._groups) if groups is None else groups:
             self._groups.pop(group, None)
+            group.is_open = False
             if self.driver is not None:
                 self.driver.remove(group)
             for agent in group.agents.values():

@@ -71,7 +71,7 @@ class Judge:
 
     def _open(self, number: int, agent_id: str) -> None:
         count = self._opened[number] = self._opened.get(number, 0) + 1
-        name = self._connections[number] = f"{agent_id}/{count}"
+        name = self._connections[number] = f"{agent_id}/{number}.{count}"
         self._recorder.opened(name, agent_id)
 
     def _end(self, number: int) -> None:
@@ -170,7 +170,10 @@ def main() -> None:
         except MalformedHistory as exc:
             # The rest is read, so that the generator can end in order.
             fault = fault or f"the generator has not recorded a history: {exc}"
-    said = {**judge.said(), "cpu_s": time.process_time(), **({"fault": fault} if fault else {})}
+    said = {**judge.said(), "cpu_s": time.process_time()}
+    if fault:
+        # What is no history accuses nobody.
+        said |= {"fault": fault, "findings": []}
     sys.stdout.buffer.write(msgspec.json.encode(said))
 
 

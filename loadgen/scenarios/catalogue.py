@@ -10,11 +10,33 @@ from typing import Any, Final
 import msgspec
 
 from loadgen.faults import ConfigurationFaulty
+from loadgen.scenarios.analytics import AnalyticsDashboards
+from loadgen.scenarios.discovery import DiscoveryBrowsing
+from loadgen.scenarios.inboxes import Inboxes
+from loadgen.scenarios.marketplace_day import MarketplaceDay
+from loadgen.scenarios.negotiation import NegotiationToAgreement
 from loadgen.scenarios.pushes import Pushes
+from loadgen.scenarios.reconnects import ReconnectStorm
 from loadgen.scenarios.scenario import Scenario
+from loadgen.scenarios.slow_readers import SlowReaders
 from loadgen.scenarios.task_streaming import TaskStreaming
+from loadgen.scenarios.transfers import Transfers
 
-SCENARIOS: Final[dict[str, type[Scenario]]] = {each.name: each for each in (Pushes, TaskStreaming)}
+SCENARIOS: Final[dict[str, type[Scenario]]] = {
+    each.name: each
+    for each in (
+        TaskStreaming,
+        DiscoveryBrowsing,
+        NegotiationToAgreement,
+        Transfers,
+        AnalyticsDashboards,
+        Inboxes,
+        MarketplaceDay,
+        ReconnectStorm,
+        SlowReaders,
+        Pushes,
+    )
+}
 
 
 def find_scenario(name: str, parameters: dict[str, Any]) -> Scenario:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from random import Random
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
-from loadgen.client.calls import Call, CallFailed
+from loadgen.client.calls import CallFailed
 from loadgen.client.plays import All, Pause, Play, Script
 from specs.signing import signed_bytes
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["CallFailed", "Group", "Scenario"]
 
 
+AGAIN: Final = "+"
+"""At the end of a role: another connection of the same agent."""
+
+
 class Scenario(ABC):
     """What a group of agents does, again and again.
 
@@ -29,7 +33,7 @@ class Scenario(ABC):
 
     Attributes:
         name: How users call it.
-        cast: The roles of a group, one agent each.
+        cast: The roles of a group, one connection each; `a+` is another connection of the agent that plays `a`.
         socket: Which socket they connect to.
         concurrency: How often a group may act at once.
 
@@ -54,6 +58,9 @@ class Scenario(ABC):
     async def finish(self, group: Group) -> None:  # noqa: B027 - most need nothing
         """Bring the group to rest before it disconnects: nothing is under way."""
 
+    async def conclude(self, groups: Sequence[Group]) -> None:  # noqa: B027 - most need nothing
+        """Bring all groups of this process to rest together, where that is more than each alone."""
+
 
 class Group:
     """Agents that act together.
@@ -70,6 +77,7 @@ class Group:
         "acting",
         "agents",
         "identities",
+        "is_open",
         "memory",
         "number",
         "provisioner",
@@ -86,6 +94,7 @@ class Group:
         self.agents: dict[str, Agent] = {}
         self.memory: Any = None
         self.acting = 0
+        self.is_open = True
         self._stock: dict[str, list[Play | str]] = {}
 
     @property
@@ -127,10 +136,30 @@ class Group:
             (await call).demand()
         channels = {role: agent.channels[topic] for role, agent in self.agents.items()}
         for channel in channels.values():
-            channel.audience = tuple(
-                other.receiver for other in channels.values() if other is not channel and other.receiver
-            )
+            others = [other for other in channels.values() if other.agent_id != channel.agent_id]
+            channel.audience = tuple(other.receiver for other in others if other.receiver)
+            same = [other for other in channels.values() if other.agent_id == channel.agent_id]
+            for other in same:
+                if other.receiver is not None and channel.receiver is not None:
+                    other.receiver.share(channel.receiver)
         return channels
+
+    def cast_as(self, roles: Mapping[str, str]) -> Group:
+        """Return the same agents under other names; `roles` says who plays what by the names there."""
+        group = Group(self.site, self.provisioner, self.number, "")
+        group.random = self.random
+        group.agents = {role: self.agents[name] for role, name in roles.items()}
+        group.identities = {role: self.identities[name] for role, name in roles.items()}
+        return group
+
+    def fail(self, what: str, reason: str) -> NoReturn:
+        """Let the act fail.
+
+        Raises:
+            CallFailed: Always.
+
+        """
+        raise CallFailed(what, reason)
 
     async def leave(self, topic: str) -> None:
         """Leave a topic with all agents."""
@@ -142,7 +171,7 @@ class Group:
 
         Args:
             channels: By role; no call of theirs is open.
-            event: What every one pushes as a barrier: any answer will do.
+            event: What every one pushes as a barrier: any answer will do, but nobody else may be told of it.
             payload: Its payload.
 
         """
@@ -166,6 +195,7 @@ class Group:
             payload[signature.member] = self.identities[signer].participant.keys.sign(data)
         figures = self.site.statistics.of("client", "sign")
         figures.sent += 1
+        figures.ok += 1
         figures.took(monotonic_ns() // 1000 - began_us)
         return payload
 
@@ -173,7 +203,9 @@ class Group:
         stock.append(await self._create(family, params))
 
     async def _create(self, family: str, params: Mapping[str, Any]) -> str:
-        roles = {role: identity.agent_id for role, identity in self.identities.items()}
+        roles = {
+            role: identity.agent_id for role, identity in self.identities.items() if not role.endswith(AGAIN)
+        }
         topic = await self.provisioner.create_resource(family, roles, params)
         if self.site.tape is not None:
             self.site.tape.made(topic, roles, params)
@@ -182,9 +214,3 @@ class Group:
 
 def _ignore(_fault: BaseException | None) -> None:
     """Let it go: a resource that could not be made ahead is made when it is needed."""
-
-
-def demand_all(calls: Sequence[Call]) -> None:
-    """Raise the first failure of calls that are answered."""
-    for call in calls:
-        call.demand()
