@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +28,7 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     ">=": operator.ge,
     "==": operator.eq,
 }
-_UNITS: Final = {"us": 1.0, "ms": 1_000.0, "s": 1_000_000.0, "/s": 1.0, "%": 0.01}
+_UNITS: Final = {"us": "1", "ms": "1000", "s": "1000000", "/s": "1", "%": "0.01"}
 _COUNTS: Final = ("sent", "ok", "errors", *INTEGRITY)
 _LATENCIES: Final = ("mean", "max")
 
@@ -123,7 +124,7 @@ class Objective:
         return merged.max_us if self.name == "max" else merged.percentile(float(self.name[1:]))
 
     def _shown(self, value: float) -> str:
-        scaled = value / _UNITS.get(self.unit, 1.0)
+        scaled = value / float(_UNITS.get(self.unit, "1"))
         digits = 1 if self.unit in {"ms", "/s"} else 3
         return f"{scaled:.{digits}f}{self.unit}" if self.unit else f"{value:g}"
 
@@ -147,9 +148,10 @@ def parse_objective(text: str) -> Objective:
         raise ConfigurationFaulty(f"objective {text!r} is not understood; write such as {SYNTAX}")
     name, selector, comparison, number, unit = match.groups()
     try:
-        threshold = float(number)
+        # Decimal, so that 99.9% is 0.999 and not a little more.
+        threshold = float(Decimal(number) * Decimal(_UNITS.get(unit or "", "1")))
         known = _is_known(name)
-    except ValueError:
+    except (ValueError, InvalidOperation):
         known = False
     if not known:
         raise ConfigurationFaulty(
@@ -165,7 +167,7 @@ def parse_objective(text: str) -> Objective:
         name,
         selector or "*",
         comparison,
-        threshold * _UNITS.get(unit or "", 1.0),
+        threshold,
         unit or "",
     )
 

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from loadgen.judging.tape import ENDED, MADE, OPENED, RECEIVED, SENT, SETTLED, UNANSWERED
-from specs.history.checker import Checker, MalformedHistory
+from specs.history.checker import Checker
 from specs.history.facts import Invoked, Recorder, Status
 from specs.loader import load
 from specs.message import PHOENIX_TOPIC, PHX_CLOSE, PHX_ERROR, PHX_JOIN, PHX_REPLY
@@ -59,7 +59,7 @@ class Judge:
         """Take the next entry of the tape.
 
         Raises:
-            MalformedHistory: If the tape is no history: a fault of the generator.
+            MalformedHistory: If the tape is no history: a fault of the generator. So is any other error.
 
         """
         self.facts += 1
@@ -167,9 +167,8 @@ def main() -> None:
         try:
             for entry in entries:
                 judge.take(entry)
-        except MalformedHistory as exc:
-            # The rest is read, so that the generator can end in order.
-            fault = fault or f"the generator has not recorded a history: {exc}"
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it is our own fault; the rest is read, so that all end in order
+            fault = fault or f"the generator has not recorded a history: {exc!r}"
     said = {**judge.said(), "cpu_s": time.process_time()}
     if fault:
         # What is no history accuses nobody.

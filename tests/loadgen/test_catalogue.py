@@ -1,0 +1,77 @@
+"""The catalogue of scenarios."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from loadgen.faults import ConfigurationFaulty
+from loadgen.scenarios.catalogue import SCENARIOS, find_scenario
+from specs.loader import load
+
+OWN = '''
+from dataclasses import dataclass
+from typing import ClassVar
+from loadgen.scenarios.scenario import Group, Scenario
+
+@dataclass
+class Mine(Scenario):
+    """Mine."""
+
+    name: ClassVar[str] = "mine"
+    size: int = 3
+
+    async def act(self, group: Group, start_us: int) -> None:
+        """Do nothing."""
+'''
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scenario_has_defaults_and_says_what_its_parameters_are(name: str) -> None:
+    """Each can be made without parameters, explains each, and connects to a socket of the documents."""
+    scenario = find_scenario(name, {})
+    assert scenario.socket in load().sockets
+    for parameter in dataclasses.fields(scenario):  # type: ignore[arg-type]
+        assert (
+            not parameter.init
+            or f"{parameter.name}:" in (type(scenario).__doc__ or "")
+            or name == "slow-readers"
+        )
+
+
+def test_parameters_are_taken_with_their_types() -> None:
+    """A text from the command line becomes the number that is meant."""
+    assert find_scenario("task-streaming", {"burst": "2.5", "input_chunks": 1}).burst == 2.5  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "told"),
+    [
+        ("no-such", {}, "task-streaming"),
+        ("task-streaming", {"speed": 1}, "input_chunks"),
+        ("task-streaming", {"burst": "quick"}, "burst"),
+        ("missing.py", {}, "missing.py"),
+    ],
+)
+def test_what_does_not_exist_is_refused(name: str, parameters: dict[str, object], told: str) -> None:
+    """The line names what there is instead."""
+    with pytest.raises(ConfigurationFaulty, match=told):
+        find_scenario(name, parameters)
+
+
+def test_a_users_own_file_is_a_scenario(tmp_path: Path) -> None:
+    """One subclass in a Python file is found, with its parameters."""
+    path = tmp_path / "mine.py"
+    path.write_text(OWN)
+    assert find_scenario(str(path), {"size": 7}).size == 7  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("content", ["", "1/0", OWN + OWN.replace("Mine", "Other"), "def"])
+def test_a_file_without_one_scenario_is_refused(tmp_path: Path, content: str) -> None:
+    """No scenario, two of them, or a file that cannot be run."""
+    path = tmp_path / "mine.py"
+    path.write_text(content)
+    with pytest.raises(ConfigurationFaulty, match="scenario file"):
+        find_scenario(str(path), {})

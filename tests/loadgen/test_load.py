@@ -1,0 +1,205 @@
+"""`wireproof load` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import TOKEN, RunningServer
+
+ROOT = Path(__file__).parents[2]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def summary(done: subprocess.CompletedProcess[str], code: int = 0) -> dict[str, Any]:
+    assert done.returncode == code, (done.stdout[-2_000:], done.stderr[-2_000:])
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def event(told: dict[str, Any], name: str) -> dict[str, Any]:
+    [row] = [row for row in told["events"] if row["name"] == name]
+    return dict(row)
+
+
+def test_an_own_server_is_loaded_and_not_accused(wireproof: Run, tmp_path: Path) -> None:
+    """Tasks are streamed, nothing is lost, everything is judged, and the run folder holds what was measured."""
+    objectives = ["lost(task.*) == 0", "findings(*) == 0", "errors(*) == 0", "rate(task.output_stream) > 1/s"]
+    options = [part for text in objectives for part in ("--objective", text)]
+    done = wireproof(
+        "load", "--agents", "12", "--duration", "3s", "--seed", "7", "--run-dir", "run", *options, "--json"
+    )
+    told = summary(done)
+    stream = event(told, "task.output_stream")
+    assert stream["delivered"] == stream["relays"] == stream["ok"] > 0
+    assert [row["is_met"] for row in told["objectives"]] == [True] * 4
+    assert (told["is_judged"], told["findings"], told["model"]) == (True, [], "closed")
+    assert stream["delivery"]["count"] == stream["delivered"]
+    assert json.loads((tmp_path / "run" / "load.json").read_text())["exit_code"] == 0
+
+
+def test_two_processes_measure_as_one(
+    wireproof: Run, reference_server: RunningServer, tmp_path: Path
+) -> None:
+    """Locust's master merges what its workers measured without loss, and arrivals are shared out."""
+    told = summary(
+        wireproof(
+            "load", reference_server.url, "--control-token", TOKEN, "--scenario", "pushes", "--agents", "16",
+            "--arrivals", "60/s", "--duration", "3s", "--agents-per-user", "4", "--processes", "2", "--run-dir", "run", "--json",
+        )
+    )  # fmt: skip
+    raw = json.loads((tmp_path / "run" / "generator.json").read_text())
+    assert len(raw["processes"]) == len(told["generator"]) == 2
+    pooled: dict[int, int] = {}
+    for process in raw["processes"]:
+        [figures] = [row for row in process["statistics"] if row["event"] == "checkpoint"]
+        assert figures["ok"] > 0
+        for value, count in figures["histograms"]["response"]:
+            pooled[value] = pooled.get(value, 0) + count
+    pushes = event(told, "task.checkpoint")
+    assert sum(pooled.values()) == pushes["ok"] == pushes["response"]["count"]
+    ranked = [value for value in sorted(pooled) for _ in range(pooled[value])]
+    assert pushes["response"]["p50_ms"] * 1_000 - ranked[(len(ranked) + 1) // 2 - 1] < 50
+    assert told["acts"]["started"] == pytest.approx(told["offered"], abs=2)
+
+
+@pytest.mark.parametrize(
+    ("deviation", "scenario", "requirement"),
+    [
+        ("task/output_stream/relays-twice", "task-streaming", "task/stream-relayed"),
+        ("acknowledges-from-stale-copy", "transfers", "payment/nonce-executed-once"),
+    ],
+)
+def test_what_a_server_breaks_is_named(
+    wireproof: Run,
+    start_server: Callable[..., RunningServer],
+    deviation: str,
+    scenario: str,
+    requirement: str,
+) -> None:
+    """A server that breaks a rule, also one that only races show, is told by the id of the requirement."""
+    server = start_server("--deviate", deviation)
+    options = ["--scenario", scenario, "--agents", "24", "--duration", "3s", "--seed", "2", "--json"]
+    told = summary(wireproof("load", server.url, "--control-token", TOKEN, *options), code=1)
+    assert requirement in [row["requirement"] for row in told["findings"]]
+
+
+def test_a_missed_objective_is_exit_code_1(wireproof: Run, reference_server: RunningServer) -> None:
+    """Without findings, what was to be reached decides."""
+    options = [
+        "--scenario",
+        "pushes",
+        "--agents",
+        "2",
+        "--duration",
+        "1s",
+        "--objective",
+        "rate(task.*) > 10000000/s",
+    ]
+    done = wireproof("load", reference_server.url, "--control-token", TOKEN, *options)
+    assert done.returncode == 1
+    assert "missed: rate(task.*) > 10000000/s" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        (["ws://192.0.2.1", "--control-token", "x"], 2, "--i-own-this-target"),
+        (["ws://127.0.0.1:9"], 2, "no control token"),
+        (["--scenario", "dancing"], 2, "task-streaming"),
+        (["--arrivals", "often"], 2, "spike"),
+        (["--objective", "fast"], 2, "objective"),
+        (["--agents", "3"], 2, "client, provider"),
+        (["--plan", "missing.toml"], 2, "missing.toml"),
+        (["ws://127.0.0.1:9", "--control-token", "x", "--duration", "1s"], 3, "refused"),
+    ],
+)
+def test_what_cannot_be_is_one_line(wireproof: Run, options: list[str], code: int, told: str) -> None:
+    """Wrong usage is exit code 2, an unreachable endpoint 3; both in one line, without a traceback."""
+    done = wireproof("load", *options)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@contextmanager
+def loading(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A load that goes on, once its agents act."""
+    command = [sys.executable, "-m", "wireproof", "load", *options, "--run-dir", str(folder), "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            progress = folder / "progress.jsonl"
+            while not (progress.exists() and '"load"' in progress.read_text()):
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.1)
+            yield process
+        finally:
+            process.kill()
+
+
+def test_ctrl_c_ends_in_order(reference_server: RunningServer, tmp_path: Path) -> None:
+    """An interrupted run closes its agents, is judged, and says that it was interrupted."""
+    options = [reference_server.url, "--control-token", TOKEN, "--agents", "12", "--duration", "600s"]
+    with loading(tmp_path / "run", *options) as process:
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    told = json.loads(out)
+    assert (process.returncode, err) == (0, "")
+    assert told["is_interrupted"]
+    assert event(told, "task.output_stream")["ok"] > 0
+
+
+def test_agents_come_back_to_a_server_that_was_away(
+    start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    """A server that is killed and started again is found by backoff; the report has the recovery and the losses."""
+    first = start_server("--data", str(tmp_path / "ledger"))
+    port = first.url.rpartition(":")[2]
+    options = [
+        first.url,
+        "--control-token",
+        TOKEN,
+        "--scenario",
+        "pushes",
+        "--agents",
+        "8",
+        "--arrivals",
+        "40/s",
+    ]
+    with loading(tmp_path / "run", *options, "--duration", "12s") as process:
+        time.sleep(1)
+        first.process.kill()
+        first.process.wait()
+        again = [
+            sys.executable,
+            "-m",
+            "wireproof",
+            "serve",
+            "--port",
+            port,
+            "--data",
+            str(tmp_path / "ledger"),
+        ]
+        environment = {**os.environ, "WIREPROOF_CONTROL_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen(again, stdout=subprocess.DEVNULL, env=environment) as second:
+            out, _ = process.communicate(timeout=120)
+            second.terminate()
+    told = json.loads(out)
+    assert event(told, "socket.recovery")["service"]["count"] == 8
+    assert sum(told["losses"].values()) >= 8
+    assert not [row for row in told["findings"] if row["is_binding"]]
+    assert event(told, "task.checkpoint")["errors"]

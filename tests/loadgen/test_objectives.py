@@ -1,0 +1,88 @@
+"""Objectives: how they are read, and what they come to."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadgen.faults import ConfigurationFaulty
+from loadgen.measure.statistics import Figures
+from loadgen.objectives import Evidence, parse_objective
+
+
+def evidence(*, is_valid: bool = True, is_judged: bool = True) -> Evidence:
+    stream, transfer = Figures("task", "output_stream"), Figures("payment", "acknowledge_transfer")
+    for value in range(1, 101):
+        stream.took(value * 1_000)
+        stream.was_delivered(value * 2_000)
+    stream.sent = stream.ok = stream.in_time = 100
+    stream.errors["timeout"] = 1
+    stream.broken["lost"] = 2
+    transfer.sent = transfer.ok = transfer.in_time = 50
+    return Evidence((stream, transfer), 10.0, 0.999, {"task/stream-relayed": 3}, is_valid, is_judged)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_met"),
+    [
+        ("p99(task.output_stream.delivery) < 250ms", True),
+        ("p99(task.output_stream.delivery) < 150ms", False),
+        ("p50(task.*) <= 50.1ms", True),
+        ("p99.9(task.output_stream) < 0.2s", True),
+        ("mean(task.output_stream.service) < 60000us", True),
+        ("max(task.output_stream) > 1s", False),
+        ("lost(task.*) == 0", False),
+        ("doubled(task.*) == 0", True),
+        ("errors(*) <= 1", True),
+        ("error_share(task.*) < 1%", True),
+        ("error_share(task.*) < 0.9%", False),
+        ("rate(payment.acknowledge_transfer) >= 5/s", True),
+        ("rate(payment.acknowledge_transfer) > 500/s", False),
+        ("ok(*) == 150", True),
+        ("achieved() >= 99.9%", True),
+        ("findings(task/*) == 0", False),
+        ("findings(payment/*) == 0", True),
+    ],
+)
+def test_an_objective_is_reached_or_missed(text: str, is_met: bool) -> None:
+    """Each kind of objective is held against what was measured."""
+    assert parse_objective(text).judge(evidence()).is_met is is_met
+
+
+def test_latency_of_a_generator_out_of_breath_decides_nothing() -> None:
+    """Where the generator was the bottleneck, only latency cannot be told."""
+    unfit = evidence(is_valid=False)
+    assert parse_objective("p99(task.*) < 250ms").judge(unfit).is_met is None
+    assert parse_objective("lost(task.*) == 2").judge(unfit).is_met is True
+
+
+def test_what_was_not_judged_has_no_count_of_findings() -> None:
+    """No finding means nothing where nobody has looked."""
+    assert parse_objective("findings(*) == 0").judge(evidence(is_judged=False)).is_met is None
+
+
+def test_what_was_not_measured_cannot_be_told() -> None:
+    """An objective about an event that never came is not reached."""
+    assert parse_objective("p99(negotiation.*) < 1s").judge(evidence()).is_met is None
+    assert parse_objective("lost(negotiation.*) == 0").judge(evidence()).is_met is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "fast",
+        "p99(task.*)",
+        "p99(task.*) < 250",
+        "p101(task.*) < 1s",
+        "p0(task.*) < 1s",
+        "p9.9.9(task.*) < 1s",
+        "speed(task.*) < 1s",
+        "lost(task.*) == 0ms",
+        "lost(task.*) = 0",
+        "p(x) < 1s",
+    ],
+)
+def test_what_is_no_objective_is_refused(text: str) -> None:
+    """The line says what may be written."""
+    with pytest.raises(ConfigurationFaulty, match="objective"):
+        parse_objective(text)
