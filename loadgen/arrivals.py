@@ -121,7 +121,7 @@ def parse_arrivals(text: str, duration_s: float) -> Arrivals:
     if name == "trace":
         return Arrivals("open", text, trace_s=_trace(Path(rest), duration_s))
     shape = _SHAPES.get(name if colon else "constant")
-    if shape is None:
+    if shape is None or not (colon or _RATE.fullmatch(body.strip())):
         raise _not_understood(text)
     segments = tuple(segment for segment in shape(rest if colon else body, duration_s) if segment.span_s > 0)
     if not sum(segment.count for segment in segments):

@@ -28,6 +28,7 @@ from specs.loader import DocumentsInvalid, load
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from loadgen.command import Errand
     from loadgen.results import Results
 
 app = typer.Typer()
@@ -96,9 +97,10 @@ def load_(
     with one_line_errors():
         written = read_plan_file(plan)
         chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
+        # Before a server is started for it, everything that the user has written is read.
+        errand = _errand(_plan_of(flags, written, chosen), [*written.objectives, *(objective or [])])
         with _target(url or written.url, flags, written, chosen) as target:
-            made = _plan_of(target, flags, written, chosen)
-            results, folder = _run(made, target, flags, [*written.objectives, *(objective or [])])
+            results, folder = _run(errand, target, flags)
     _show(results, folder, as_json=as_json)
     raise typer.Exit(results.exit_code)
 
@@ -107,7 +109,10 @@ def load_(
 def _target(url: str | None, flags: dict[str, Any], written: PlanFile, seed: int) -> Iterator[Target]:
     if url is not None:
         is_owned = flags["i_own_this_target"] or written.i_own_this_target
-        yield Target(checked_url(url, is_owned=is_owned), flags["control_token"] or "")
+        checked = checked_url(url, is_owned=is_owned)
+        if flags["provision"] == "control" and not flags["control_token"]:
+            raise ConfigurationFaulty(f"no control token is given: use --control-token or {TOKEN_VARIABLE}")
+        yield Target(checked, flags["control_token"] or "")
         return
     if flags["control"] or flags["ca"]:
         raise ConfigurationFaulty("--control and --ca are about a URL, and none is given")
@@ -115,22 +120,20 @@ def _target(url: str | None, flags: dict[str, Any], written: PlanFile, seed: int
         yield target
 
 
-def _plan_of(target: Target, flags: dict[str, Any], written: PlanFile, seed: int) -> Plan:
+def _plan_of(flags: dict[str, Any], written: PlanFile, seed: int) -> Plan:
     def chosen(name: str, default: Any) -> Any:
         given = flags[name] if flags[name] is not None else getattr(written, name)
         return default if given is None else given
 
     if flags["provision"] not in {"control", "invented"}:
         raise ConfigurationFaulty(f"--provision {flags['provision']!r}: control or invented")
-    if flags["provision"] == "control" and not target.token:
-        raise ConfigurationFaulty(f"no control token is given: use --control-token or {TOKEN_VARIABLE}")
     load(flags["spec"])
     duration_s = span_s(chosen("duration", "30s"))
     if duration_s <= 0:
         raise ConfigurationFaulty("--duration must be longer than nothing")
     return Plan(
-        url=target.url,
-        control_url=flags["control"] or target.url,
+        url="",
+        control_url=flags["control"] or "",
         scenario=str(chosen("scenario", "task-streaming")),
         arrivals=parse_arrivals(chosen("arrivals", "closed"), duration_s),
         duration_s=duration_s,
@@ -161,21 +164,25 @@ def _parameters(texts: list[str]) -> dict[str, Any]:
     return parameters
 
 
-def _run(plan: Plan, target: Target, flags: dict[str, Any], objectives: list[str]) -> tuple[Results, Path]:
+def _errand(plan: Plan, objectives: list[str]) -> Errand:
     try:
-        from loadgen.command import Errand, carry_out
+        from loadgen.command import Errand
         from loadgen.objectives import parse_objective
         from loadgen.users import users_of
     except ImportError as fault:
         raise ConfigurationFaulty(f"{fault.name} is missing: pip install 'wireproof[load]'") from fault
-    import msgspec
-
     parsed = [parse_objective(text) for text in objectives]
     users_of(plan)
+    return Errand(plan, parsed)
+
+
+def _run(errand: Errand, target: Target, flags: dict[str, Any]) -> tuple[Results, Path]:
+    from loadgen.command import carry_out
+
     folder = RunFolder(flags["run_dir"] or default_path(datetime.now(UTC))).path.resolve()
-    plan = msgspec.structs.replace(plan, folder=str(folder))
-    with Progress(plan, quiet=flags["as_json"]) as progress:
-        errand = Errand(plan, target.token, folder, parsed, target.pid, flags["web"], progress.row)
+    errand.aim(target, folder)
+    with Progress(errand.plan, quiet=flags["as_json"]) as progress:
+        errand.web_port, errand.on_row = flags["web"], progress.row
         return carry_out(errand), folder
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from loadgen.objectives import Objective
+    from loadgen.target import Target
 
 PLAN_FILE: Final = "plan.json"
 LOG_FILE: Final = "locust.log"
@@ -46,12 +47,19 @@ class Errand:
     """
 
     plan: Plan
-    token: str
-    folder: Path
     objectives: list[Objective] = field(default_factory=list)
+    token: str = ""
     server_pid: int | None = None
     web_port: int | None = None
     on_row: Callable[[dict[str, Any]], object] | None = None
+
+    def aim(self, target: Target, folder: Path) -> None:
+        """Say whom it is put on, and where what is measured goes."""
+        control_url = self.plan.control_url or target.url
+        self.plan = msgspec.structs.replace(
+            self.plan, url=target.url, control_url=control_url, folder=str(folder)
+        )
+        self.token, self.server_pid = target.token, target.pid
 
 
 def carry_out(errand: Errand) -> Results:
@@ -61,7 +69,7 @@ def carry_out(errand: Errand) -> Results:
         CannotTest: If Locust does not start, or ends without results.
 
     """
-    folder, plan = errand.folder, errand.plan
+    plan, folder = errand.plan, Path(errand.plan.folder)
     write_plan(plan, folder / PLAN_FILE)
     (folder / PROGRESS_FILE).touch()
     environment = {**os.environ, PLAN_VARIABLE: str(folder / PLAN_FILE), TOKEN_VARIABLE: errand.token}
@@ -115,7 +123,7 @@ def _command(errand: Errand) -> list[str]:
 
 def _follow(errand: Errand, process: subprocess.Popen[bytes], server_cpu: _ServerCpu) -> None:
     """Hand on rows of progress until Locust has ended; the first Ctrl-C asks for an orderly end, a second ends it at once."""
-    rows = _rows(errand.folder / PROGRESS_FILE)
+    rows = _rows(Path(errand.plan.folder) / PROGRESS_FILE)
     interrupted_s: float | None = None
     while True:
         try:

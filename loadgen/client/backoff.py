@@ -6,7 +6,7 @@ from random import uniform
 from typing import Final
 
 FIRST_S: Final = 0.25
-LONGEST_S: Final = 10.0
+LONGEST_S: Final = 5.0
 
 
 class Backoff:
