@@ -31,7 +31,7 @@ LOG_FILE: Final = "locust.log"
 SUMMARY_FILE: Final = "load.json"
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 LOOK_S: Final = 0.1
-INTERRUPTED_S: Final = 5.0
+INTERRUPTED_S: Final = 10.0
 """How long Locust may take to end after Ctrl-C."""
 
 

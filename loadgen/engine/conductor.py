@@ -23,7 +23,9 @@ STALLED_S: Final = 30.0
 """Without one more group ready for so long, opening is given up."""
 LOOK_S: Final = 0.05
 MARGIN_S: Final = 0.2
-SPARE_S: Final = 10.0
+INTERRUPTED_S: Final = 1.5
+"""After Ctrl-C, how long groups may take to come to rest, and their judge to its verdict, each."""
+SPARE_S: Final = 60.0
 """Beyond the drain time, how long workers may take to tell their results."""
 
 RESULT_FILE: Final = "generator.json"
@@ -42,8 +44,8 @@ class Stage(Protocol):
     def begin(self) -> None:
         """Let all begin."""
 
-    def stop(self) -> None:
-        """Let all start nothing more, and bring their groups to rest."""
+    def stop(self, within_s: float | None) -> None:
+        """Let all start nothing more, and bring their groups to rest; within a time where one is given."""
 
     def results(self) -> list[dict[str, Any]] | None:
         """Return what all have to tell; None as long as some have not."""
@@ -87,7 +89,7 @@ class Conductor:
             margin_s = MARGIN_S if self._plan.arrivals.model == "open" else 0.0
             self._wait(lambda: time.monotonic() - began_s >= self._plan.duration_s + margin_s)
             ended_s = time.monotonic() - margin_s
-        self._stage.stop()
+        self._stage.stop(INTERRUPTED_S if self._is_stopping else None)
         self._tell({"phase": "drain"})
         results = self._collect()
         self._tell({"phase": "end"})

@@ -54,10 +54,10 @@ class LocustStage:
         for worker, (ready, _) in self._ready.items():
             self._send(BEGIN, {"share": ready / total}, worker)
 
-    def stop(self) -> None:
-        """Let all start nothing more, and tell their results."""
+    def stop(self, within_s: float | None) -> None:
+        """Let all start nothing more, and tell their results; within a time, whatever is under way, where one is given."""
         for worker in self._ready:
-            self._send(STOP, {}, worker)
+            self._send(STOP, {"within_s": within_s}, worker)
 
     def results(self) -> list[dict[str, Any]] | None:
         """Return what all have to tell; None as long as some have not."""
@@ -92,6 +92,8 @@ class Player:
         self._runner = runner
         self._generator = generator
         self._is_open = True
+        self._is_ended = False
+        self._within_s: float | None = None
         runner.register_message(BEGIN, self._on_begin)
         runner.register_message(STOP, self._on_stop)
         gevent.spawn(self._say_hello)
@@ -113,10 +115,16 @@ class Player:
 
     def _on_stop(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
         self._is_open = False
+        within_s = self._within_s = msg.data["within_s"]
         self._generator.stop()
         self._generator.finish(self._ended)
+        if within_s is not None:
+            gevent.spawn_later(within_s, self._ended, None)
 
     def _ended(self, fault: BaseException | None) -> None:
+        if self._is_ended:
+            return
+        self._is_ended = True
         if fault is not None:
             self._generator.faults.append(f"{type(fault).__name__}: {fault}")
         # The judge and a message are waited for; this is a callback of the event loop.
@@ -126,7 +134,7 @@ class Player:
         result = self._generator.result()
         self._generator.shut()
         if self._generator.tape is not None:
-            result["judge"] = self._generator.tape.verdict()
+            result["judge"] = self._generator.tape.verdict(self._within_s)
         self._send(RESULT, {"json": msgspec.json.encode(result)})
 
     def _send(self, name: str, data: dict[str, Any]) -> None:

@@ -88,14 +88,22 @@ class JudgeTape:
         """Take down that nothing of what was answered is on its way."""
         self._take((SETTLED, topic))
 
-    def verdict(self) -> dict[str, Any]:
-        """Send what is left, and wait for what the judge says; to be called from a greenlet."""
+    def verdict(self, within_s: float | None = None) -> dict[str, Any]:
+        """Send what is left, and wait for what the judge says; to be called from a greenlet.
+
+        Args:
+            within_s: How long the judge is waited for; to its end where None.
+
+        """
         self._timer.cancel()
         self._gather()
         os.set_blocking(self._fd, True)
         try:
-            out, _ = self._process.communicate(b"".join(self._waiting))
+            out, _ = self._process.communicate(b"".join(self._waiting), timeout=within_s)
             said: dict[str, Any] = msgspec.json.decode(out)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            said = {"fault": "the judge was not waited for", "facts": 0, "findings": []}
         except (OSError, ValueError, msgspec.DecodeError) as fault:
             said = {
                 "fault": f"the judge has ended with {self._process.returncode}: {fault}",

@@ -26,6 +26,7 @@ def measured(options: argparse.Namespace) -> list[Row]:
     """Measure all generators, turn about."""
     generators: dict[str, Callable[[str, argparse.Namespace], float]] = {
         "ours": ours,
+        "judged": judged,
         "picows": picows,
         "naive": naive,
     }
@@ -36,17 +37,25 @@ def measured(options: argparse.Namespace) -> list[Row]:
                 rates[name].append(generator(target.url, options))
     to_picows = [a / b for a, b in zip(rates["ours"], rates["picows"], strict=True)]
     to_naive = [a / b for a, b in zip(rates["ours"], rates["naive"], strict=True)]
+    to_unjudged = [a / b for a, b in zip(rates["judged"], rates["ours"], strict=True)]
     unit = "pairs/CPU s"
     return [
         Row("wireproof load, scenario pushes", unit, rates["ours"], "100,000"),
+        Row("the same with a judge", unit, rates["judged"]),
         Row("bare picows loop on uvloop", unit, rates["picows"]),
         Row("Locust user on websocket-client", unit, rates["naive"]),
         Row("ours to picows", "x", to_picows, "at least 0.9"),
+        Row("judged to not judged", "x", to_unjudged, "at least 0.9"),
         Row("ours to the naive user", "x", to_naive, "at least 5"),
     ]
 
 
-def ours(url: str, options: argparse.Namespace) -> float:
+def judged(url: str, options: argparse.Namespace) -> float:
+    """Run `wireproof load` with a judge, whose own process does not count."""
+    return ours(url, options, "--judge")
+
+
+def ours(url: str, options: argparse.Namespace, judge: str = "--no-judge") -> float:
     """Run `wireproof load`; the CPU time is that of the process that has the connections."""
     arguments = [
         "--scenario",
@@ -61,7 +70,7 @@ def ours(url: str, options: argparse.Namespace) -> float:
         "pushes=1000",
         "--provision",
         "invented",
-        "--no-judge",
+        judge,
         "--agents-per-user",
         "50",
         "--json",
