@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from loadgen.engine.conductor import PROGRESS_FILE, RESULT_FILE
-from loadgen.faults import CannotTest
+from loadgen.faults import CannotTest, ConfigurationFaulty
 from loadgen.plan import PLAN_VARIABLE, TOKEN_VARIABLE, Plan, write_plan
 from loadgen.results import Results, results_of
 from loadgen.users import groups_per_user, users_of
@@ -31,6 +31,7 @@ LOG_FILE: Final = "locust.log"
 SUMMARY_FILE: Final = "load.json"
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 LOOK_S: Final = 0.1
+SPARE_FILES: Final = 500
 INTERRUPTED_S: Final = 10.0
 """How long Locust may take to end after Ctrl-C."""
 
@@ -70,6 +71,7 @@ def carry_out(errand: Errand) -> Results:
 
     """
     plan, folder = errand.plan, Path(errand.plan.folder)
+    _allow_sockets(plan)
     write_plan(plan, folder / PLAN_FILE)
     (folder / PROGRESS_FILE).touch()
     environment = {**os.environ, PLAN_VARIABLE: str(folder / PLAN_FILE), TOKEN_VARIABLE: errand.token}
@@ -99,6 +101,27 @@ def carry_out(errand: Errand) -> Results:
         raise CannotTest(results.notes[0])
     (folder / SUMMARY_FILE).write_text(json.dumps(results.to_json(), indent=2) + "\n", encoding="utf-8")
     return results
+
+
+def _allow_sockets(plan: Plan) -> None:
+    """Let the processes of the generator have as many sockets as agents, and some files besides.
+
+    Raises:
+        ConfigurationFaulty: If the system does not let them.
+
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    needed = plan.agents + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise ConfigurationFaulty(
+            f"{plan.agents} agents need {needed} open files, and the system allows {hard} (ulimit -Hn): take fewer agents"
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _command(errand: Errand) -> list[str]:

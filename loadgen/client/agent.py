@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 MOST_CHANNELS: Final = 100
 """On one socket; more are refused by Phoenix since 1.8.9."""
 
+#: How long after a refused join it is tried again.
+REJOIN_S: Final = 1.0
+
 CONNECT: Final = "connect"
 #: The family under which figures of connections and heartbeats are kept.
 SOCKET: Final = "socket"
@@ -328,8 +331,16 @@ class Agent:
         if not topics and self.connection_count > 1:
             self._is_back()
 
+    def _rejoin_again(self, _due_us: int) -> None:
+        if self.is_open and not self._rejoining:
+            self._rejoin()
+
     def _rejoined(self, channel: Channel, call: Call) -> None:
         self._rejoining -= 1
+        if not call.is_ok and self.is_open:
+            # Refused, or not answered in time: once more, a little later.
+            self.site.timers.after(REJOIN_S, self._rejoin_again)
+            return
         if call.is_ok and channel.on_rejoined is not None:
             channel.on_rejoined(call.response)
         if not self._rejoining and self.is_open:

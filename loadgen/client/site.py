@@ -101,7 +101,8 @@ class Site:
         self._rounds[agent.number % TICKS_A_S].pop(agent, None)
 
     def _tick(self, due_us: int) -> None:
-        self.timers.at(due_us + 1_000_000 // TICKS_A_S, self._tick)
+        # What was missed is not made up for: a process that is out of breath would never be done with it.
+        self.timers.at(max(due_us + 1_000_000 // TICKS_A_S, self.timers.now_us()), self._tick)
         self._round = (self._round + 1) % TICKS_A_S
         if self._round % FLUSH_EVERY == 0:
             self.statistics.flush()

@@ -1,0 +1,201 @@
+"""Agents, against a reference server: kept up, joined again, and by the rules of Phoenix."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+from loadgen.client.agent import MOST_CHANNELS, Agent, TooManyChannels
+from loadgen.client.calls import CallFailed
+from loadgen.client.plays import Pause, Play
+from loadgen.client.route import route_to
+from loadgen.client.site import Site
+from loadgen.provisioning import ControlProvisioner
+from loadgen.scenarios.scenario import Group
+from specs.loader import load
+from tests.conftest import TOKEN, Certificates, RunningServer
+
+API = load()
+PATIENCE_S = 60.0
+Script = Callable[[Group], Any]
+
+
+class Crew:
+    """A client and a provider of one server."""
+
+    def __init__(self, url: str, ca: Path | None = None, **settings: Any) -> None:
+        route = route_to(url, ca)
+        self.site = Site(API, route, **settings)
+        run = os.urandom(4).hex()
+        self.provisioner = ControlProvisioner(API, route, self.site.timers, url, TOKEN, "1", run)
+        self.group = Group(self.site, self.provisioner, 0, "1")
+        self._url = url
+
+    async def open(self) -> None:
+        await self.provisioner.open()
+        for number, role in enumerate(("client", "provider")):
+            identity = await self.provisioner.create_agent(role, {})
+            url = f"{self._url}/socket/websocket?{identity.query(frozenset({'api_key'}))}"
+            self.group.identities[role] = identity
+            self.group.agents[role] = Agent(self.site, number, url, identity.agent_id)
+
+    def play(self, script: Callable[[], Awaitable[None]]) -> None:
+        """Play a script to its end, and raise what it raised."""
+        ended: list[BaseException | None] = []
+
+        async def whole() -> None:
+            await self.open()
+            await script()
+
+        Play(whole(), ended.append)
+        with gevent.Timeout(PATIENCE_S):
+            while not ended:
+                gevent.sleep(0.01)
+        for agent in self.group.agents.values():
+            agent.close()
+        self.provisioner.close()
+        self.site.timers.close()
+        if ended[0] is not None:
+            raise ended[0]
+
+    async def connected(self) -> None:
+        for agent in self.group.agents.values():
+            (await agent.connect()).demand()
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        while not is_so():
+            await Pause(self.site.timers, 0.02)
+
+
+@pytest.fixture
+def crew(reference_server: RunningServer) -> Crew:
+    """Agents that send a heartbeat every second."""
+    return Crew(reference_server.url, heartbeat_s=1.0)
+
+
+def test_a_push_is_answered_and_relayed(crew: Crew) -> None:
+    """The sender's call has the reply, the other's channel has the relay, and both are timed."""
+
+    async def script() -> None:
+        await crew.connected()
+        channels = await crew.group.join(await crew.group.new("task"))
+        arrival = channels["provider"].event("input_stream", PATIENCE_S)
+        (await channels["client"].push("input_stream", {"chunk": "é", "seq": 0})).demand()
+        assert (await arrival).payload == {"chunk": "é", "seq": 0}
+
+    crew.play(script)
+    figures = crew.site.statistics.of("task", "input_stream")
+    assert (figures.sent, figures.ok, figures.relays, figures.delivered) == (1, 1, 1, 1)
+    assert not crew.site.losses
+
+
+def test_a_refusal_is_counted_by_its_reason(crew: Crew) -> None:
+    """Who demands an ok gets a failure with the reason of the reply."""
+
+    async def script() -> None:
+        await crew.connected()
+        channels = await crew.group.join(await crew.group.new("task"))
+        with pytest.raises(CallFailed, match="forbidden"):
+            (await channels["client"].push("output_stream", {"chunk": "a", "seq": 0})).demand()
+
+    crew.play(script)
+    assert crew.site.statistics.of("task", "output_stream").errors == {"forbidden": 1}
+
+
+def test_heartbeats_are_sent_and_answered(crew: Crew) -> None:
+    """An agent that says nothing keeps its connection by heartbeats."""
+
+    async def script() -> None:
+        await crew.connected()
+        heartbeats = crew.site.statistics.of("socket", "heartbeat")
+        await crew.until(lambda: heartbeats.ok >= 4)
+
+    crew.play(script)
+
+
+def test_an_agent_that_was_cut_off_comes_back(crew: Crew) -> None:
+    """It connects again, joins its topics again, hears what was saved, and can push as before."""
+
+    async def script() -> None:
+        await crew.connected()
+        channels = await crew.group.join(await crew.group.new("task"))
+        provider, told = channels["provider"], []
+        provider.on_rejoined = told.append
+        (await provider.push("checkpoint", {"state": {"at": 1}, "seq": 4})).demand()
+        lost = provider.push("progress", {"percent": 1, "message": "on its way"})
+        crew.group.agents["provider"].drop()
+        assert (await lost).status == "unknown"
+        assert provider.push("progress", {"percent": 1, "message": "unsent"}).status == "unknown"
+        await crew.until(lambda: provider.is_joined)
+        assert told[0]["checkpoint"] == {"state": {"at": 1}, "seq": 4}
+        (await provider.push("progress", {"percent": 2, "message": "back"})).demand()
+
+    crew.play(script)
+    assert crew.site.losses == {"dropped": 1}
+    assert crew.site.statistics.of("socket", "recovery").histograms["service"].total == 1
+
+
+def test_a_refused_credential_is_named(crew: Crew) -> None:
+    """A connection that is refused fails with the HTTP status, and is tried again only later."""
+
+    async def script() -> None:
+        stranger = Agent(crew.site, 7, f"{crew._url}/socket/websocket?api_key=none&vsn=2.0.0", "stranger")
+        with pytest.raises(CallFailed, match="HTTP 403"):
+            (await stranger.connect()).demand()
+        stranger.close()
+
+    crew.play(script)
+
+
+def test_an_answer_that_does_not_come_is_given_up(crew: Crew) -> None:
+    """After the time-out a call has no known outcome, and the connection goes on."""
+    crew.site.reply_s = 0.0
+
+    async def script() -> None:
+        await crew.connected()
+        channels = await crew.group.join(await crew.group.new("task"))
+        crew.group.agents["client"].pause_reading()
+        call = channels["client"].push("checkpoint", {"state": {}, "seq": 0})
+        assert (await call).status == "unknown"
+        crew.group.agents["client"].resume_reading()
+        crew.site.reply_s = PATIENCE_S
+        (await channels["client"].push("checkpoint", {"state": {}, "seq": 1})).demand()
+
+    crew.play(script)
+    assert crew.site.statistics.of("task", "checkpoint").errors["timeout"] == 1
+
+
+def test_a_socket_has_a_hundred_channels_at_most(crew: Crew) -> None:
+    """One more is a fault of the scenario, not something to try on the server."""
+
+    async def script() -> None:
+        await crew.connected()
+        agent = crew.group.agents["client"]
+        for number in range(MOST_CHANNELS):
+            agent.join(f"task:none-{number}")
+        with pytest.raises(TooManyChannels):
+            agent.join("task:one-more")
+
+    crew.play(script)
+
+
+def test_tls_is_spoken(start_server: Callable[..., RunningServer], certificates: Certificates) -> None:
+    """A wss:// server whose certificate is trusted is loaded like any other."""
+    server = start_server(*certificates.options)
+    crew = Crew(server.url.replace("127.0.0.1", "localhost"), certificates.ca)
+
+    async def script() -> None:
+        await crew.connected()
+        channels = await crew.group.join(await crew.group.new("task"))
+        for seq in range(20):
+            chunk = {"chunk": "x" * 10_000, "seq": seq}
+            (await channels["client"].push("input_stream", chunk)).demand()
+        figures = crew.site.statistics.of("task", "input_stream")
+        await crew.until(lambda: figures.delivered == 20)
+
+    crew.play(script)
