@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test crash check selfcheck reproducing distant innocence fuzz format clients benchmark clean
+.PHONY: demo test crash check selfcheck reproducing distant innocence fuzz format clients benchmark benchmark-load clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
@@ -24,7 +24,7 @@ check: $(VENV)/.installed-dev test crash
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q --doctest-modules specs reports reference_server conformance
+	$(BIN)/pytest -q --doctest-modules specs reports reference_server conformance loadgen --ignore loadgen/locustfile.py
 
 # The suite against every deviation of the catalogue: some minutes, so that it runs by night.
 selfcheck: $(VENV)/.installed
@@ -58,6 +58,12 @@ benchmark: $(VENV)/.installed
 	$(BIN)/python tests/benchmarks/fanout.py
 	$(BIN)/python tests/benchmarks/memory.py
 	$(BIN)/python tests/benchmarks/ledger.py
+
+# Takes five minutes and wants a quiet machine.
+benchmark-load: $(VENV)/.installed-dev
+	$(BIN)/python tests/benchmarks/load_pairs.py
+	$(BIN)/python tests/benchmarks/load_agents.py
+	$(BIN)/python tests/benchmarks/load_truth.py
 
 clients: $(CLIENTS)/.installed $(JS_CLIENT)/node_modules/.installed
 

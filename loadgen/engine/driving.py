@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from loadgen.client.calls import CallFailed
 from loadgen.client.plays import Play
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from loadgen.measure.statistics import Figures
     from loadgen.scenarios.scenario import Group, Scenario
 
-ACTS = "act"
+NEVER_US: Final = 1 << 62
+AT_ONCE: Final = 32
+"""Arrivals that are taken in one turn."""
+
+ACTS: Final = "act"
 """The family under which whole acts are counted, by scenario."""
 
 
@@ -77,27 +81,22 @@ class Driver:
         self.started += 1
         self.figures.sent += 1
         group.acting += 1
-        began_us = now_us()
+        Act(self, group, start_us)
 
-        def ended(fault: BaseException | None) -> None:
-            self._ended(group, start_us, began_us, fault)
-
-        Play(self.scenario.act(group, start_us), ended)
-
-    def _ended(self, group: Group, start_us: int, began_us: int, fault: BaseException | None) -> None:
-        at_us = now_us()
+    def ended(self, act: Act, fault: Exception | None) -> None:
+        """Take an act that is over."""
+        at_us, group = now_us(), act.group
         self.finished += 1
         group.acting -= 1
         if fault is None:
             self.figures.ok += 1
-            self.figures.took_late(at_us - began_us)
-            self.figures.took_in_all(at_us - start_us)
+            self.figures.took_late(at_us - act.began_us)
+            self.figures.took_in_all(at_us - act.start_us)
         else:
             self.figures.errors[_reason_of(fault)] += 1
             if not isinstance(fault, CallFailed):
                 self._tell(fault)
         if self.is_running:
-            # Not from here: who fails at once would never let anybody else go on.
             self.freed(group)
 
     def _tell(self, fault: BaseException) -> None:
@@ -105,6 +104,24 @@ class Driver:
         if told not in self._faults:
             self._faults.add(told)
             self.site.faults.append(told)
+
+
+class Act(Play):
+    """One act of a group, from its start."""
+
+    __slots__ = ("_driver", "began_us", "group", "start_us")
+
+    def __init__(self, driver: Driver, group: Group, start_us: int) -> None:
+        self._driver = driver
+        self.group = group
+        self.start_us = start_us
+        self.began_us = now_us()
+        super().__init__(driver.scenario.act(group, start_us))
+
+    def _end(self, fault: Exception | None) -> None:
+        if not self.is_done:
+            self.is_done = True
+            self._driver.ended(self, fault)
 
 
 class Closed(Driver):
@@ -140,6 +157,7 @@ class Open(Driver):
         self._free: deque[Group] = deque()
         self._waiting: deque[int] = deque()
         self._begin_us = 0
+        self._due_us = NEVER_US
 
     def begin(self) -> None:
         """Begin the shape now."""
@@ -172,19 +190,26 @@ class Open(Driver):
 
     def _next(self) -> None:
         at_s = next(self._starts_s, None)
-        if at_s is not None and self.is_running:
-            self.site.timers.at(self._begin_us + round(at_s * 1e6), self._arrive)
+        self._due_us = NEVER_US if at_s is None else self._begin_us + round(at_s * 1e6)
+        if at_s is not None:
+            self.site.timers.at(self._due_us, self._arrive)
 
-    def _arrive(self, due_us: int) -> None:
-        if not self.is_running:
-            return
-        self.due += 1
-        if self._free:
-            self._give(due_us)
-        else:
-            self.waited += 1
-            self._waiting.append(due_us)
-        self._next()
+    def _arrive(self, _due_us: int) -> None:
+        """Take all arrivals that are due by now, so that a process that is late catches up; sockets get their turn in between."""
+        until_us = now_us()
+        for _ in range(AT_ONCE):
+            if self._due_us > until_us or not self.is_running:
+                break
+            self.due += 1
+            if self._free:
+                self._give(self._due_us)
+            else:
+                self.waited += 1
+                self._waiting.append(self._due_us)
+            at_s = next(self._starts_s, None)
+            self._due_us = NEVER_US if at_s is None else self._begin_us + round(at_s * 1e6)
+        if self._due_us < NEVER_US and self.is_running:
+            self.site.timers.at(self._due_us, self._arrive)
 
     def _serve(self) -> None:
         while self._waiting and self._free:
