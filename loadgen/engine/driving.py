@@ -185,7 +185,8 @@ class Open(Driver):
     def stop(self) -> None:
         """Start nothing more; those that still wait for a group were never served."""
         super().stop()
-        self.figures.errors["no agent was free"] += len(self._waiting)
+        if self._waiting:
+            self.figures.errors["no agent was free"] += len(self._waiting)
         self._waiting.clear()
 
     def _next(self) -> None:

@@ -1,0 +1,79 @@
+"""Timers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import gevent
+import pytest
+
+from loadgen.client import timers as module
+from loadgen.client.timers import Timers, now_us
+
+
+@pytest.fixture(params=["timerfd", "loop"])
+def timers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Timers:
+    """Timers on each kind of alarm that the system has."""
+    if request.param == "loop":
+        monkeypatch.setattr(module.sys, "platform", "elsewhere")
+    elif sys.platform != "linux":
+        pytest.skip("timerfd is Linux'")
+    return Timers()
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    with gevent.Timeout(20):
+        while not is_so():
+            gevent.sleep(0.005)
+
+
+def test_what_is_due_is_called_in_its_order(timers: Timers) -> None:
+    """Each is called once with the time at which it was due, never before it, whatever the order of asking."""
+    called: list[tuple[int, bool]] = []
+    base_us = now_us() + 20_000
+    for offset in (30_000, 0, 20_000, 10_000):
+        timers.at(base_us + offset, lambda due_us: called.append((due_us - base_us, now_us() >= due_us)))
+    until(lambda: len(called) == 4)
+    assert called == [(0, True), (10_000, True), (20_000, True), (30_000, True)]
+    timers.close()
+
+
+def test_what_is_cancelled_is_not_called(timers: Timers) -> None:
+    """A cancelled timer is passed over, and those behind it are not."""
+    called: list[int] = []
+    timers.after(0.01, lambda _: called.append(1)).cancel()
+    timers.after(0.02, lambda _: called.append(2))
+    until(lambda: bool(called))
+    assert called == [2]
+    timers.close()
+
+
+def test_a_timer_may_set_the_next(timers: Timers) -> None:
+    """What is past is called in the next turn, again and again, and others get theirs."""
+    called: list[int] = []
+
+    def again(due_us: int) -> None:
+        called.append(due_us)
+        if len(called) < 50:
+            timers.at(due_us, again)
+
+    timers.at(1, again)
+    until(lambda: len(called) == 50)
+    assert len(timers.lags_us) >= 50
+    timers.close()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_fault_does_not_end_the_others(timers: Timers, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is told on standard error, and the next timer is called."""
+    called: list[int] = []
+
+    def faulty(_due_us: int) -> None:
+        raise ValueError("a fault")
+
+    timers.after(0.001, faulty)
+    timers.after(0.002, called.append)
+    until(lambda: bool(called))
+    assert "a fault" in capsys.readouterr().err
+    timers.close()
