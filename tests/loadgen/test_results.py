@@ -1,0 +1,120 @@
+"""What a run comes to, and how a person reads it."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from loadgen.arrivals import parse_arrivals
+from loadgen.measure.statistics import Statistics
+from loadgen.objectives import parse_objective
+from loadgen.plan import Plan
+from loadgen.results import ExitCode, Results, results_of
+from loadgen.terminal import render
+
+FINDING = {
+    "requirement": "task/stream-relayed",
+    "level": "MUST",
+    "basis": "stated",
+    "is_binding": True,
+    "statement": "A chunk reaches the other participant.",
+    "count": 2,
+    "examples": [{"topic": "task:1", "expected": "one", "observed": "none", "facts": []}],
+}
+
+
+def process(
+    *, ok: int = 10, cpu: float = 0.2, findings: tuple[dict[str, Any], ...] = (), is_complete: bool = True
+) -> dict[str, Any]:
+    statistics = Statistics()
+    for name in (("act", "task-streaming"), ("task", "output_stream")):
+        figures = statistics.of(*name)
+        figures.sent = figures.ok = ok
+        for value in range(ok):
+            figures.took(1_000 + value)
+    statistics.of("task", "output_stream").broken["lost"] = 0
+    statistics.load_is_over()
+    return {
+        "process": 0,
+        "statistics": statistics.to_json(),
+        "losses": {"close 1000": 1},
+        "acts": {"started": 10, "finished": 10, "waited": 0, "due": 10},
+        "groups": {"opened": 5, "failed": 0},
+        "memory": {"base_kib": 1, "agents_kib": 1, "agents": 10},
+        "faults": [],
+        "health": {
+            "lags": [[100, 50]],
+            "seconds": [{"span_s": 1.0, "cpu": cpu, "lag_p99_us": 100, "lag_max_us": 100}] * 3,
+        },
+        "judge": {"facts": 100, "findings": list(findings), "cpu_s": 0.5, "is_complete": is_complete},
+    }
+
+
+def results(*processes: dict[str, Any], objectives: tuple[str, ...] = (), arrivals: str = "10/s") -> Results:
+    plan = Plan(
+        "ws://127.0.0.1:1", "ws://127.0.0.1:1", "task-streaming", parse_arrivals(arrivals, 2), 2.0, 10
+    )
+    outcome = {
+        "opening_s": 0.5,
+        "load_s": 2.0,
+        "is_interrupted": False,
+        "note": None,
+        "processes": list(processes),
+    }
+    return results_of(plan, outcome, [parse_objective(text) for text in objectives])
+
+
+@pytest.mark.parametrize(
+    ("processes", "objectives", "code"),
+    [
+        ((process(),), ("lost(task.*) == 0",), ExitCode.REACHED),
+        ((process(),), ("rate(task.*) > 1000/s",), ExitCode.MISSED),
+        ((process(findings=(FINDING,)),), (), ExitCode.MISSED),
+        ((process(findings=({**FINDING, "is_binding": False},)),), (), ExitCode.REACHED),
+        ((process(ok=0),), (), ExitCode.COULD_NOT_TEST),
+        ((), (), ExitCode.COULD_NOT_TEST),
+        ((process(cpu=0.99),), ("p99(task.*) < 1s",), ExitCode.INCONCLUSIVE),
+        ((process(cpu=0.99),), ("lost(task.*) == 0",), ExitCode.REACHED),
+        ((process(is_complete=False),), ("findings(*) == 0",), ExitCode.INCONCLUSIVE),
+    ],
+)
+def test_a_run_comes_to_an_exit_code(
+    processes: tuple[dict[str, Any], ...], objectives: tuple[str, ...], code: ExitCode
+) -> None:
+    """A broken requirement or a missed objective is 1, nothing that succeeded 3, what cannot be told 4."""
+    assert results(*processes, objectives=objectives).exit_code is code
+
+
+def test_processes_are_put_together() -> None:
+    """Counts add up, findings of the same requirement are one, and rates are those of all."""
+    both = results(process(findings=(FINDING,)), process(findings=(FINDING,)))
+    told = both.to_json()
+    assert [(row["requirement"], row["count"]) for row in both.findings] == [("task/stream-relayed", 4)]
+    [stream] = [event for event in told["events"] if event["name"] == "task.output_stream"]
+    assert (stream["ok"], stream["rate_per_s"], stream["response"]["count"]) == (20, 10.0, 20)
+    assert (told["achieved"], told["losses"], told["judged_facts"]) == (1.0, {"close 1000": 2}, 200)
+
+
+def test_what_was_not_judged_to_its_end_is_said() -> None:
+    """A judge that was left behind is a note, and the run is not judged."""
+    behind = results(process(is_complete=False))
+    assert not behind.is_judged
+    assert "could not keep up" in behind.notes[0]
+
+
+def test_a_person_reads_what_matters() -> None:
+    """Findings, objectives, notes and the health of the generator stand in the terminal."""
+    shown = StringIO()
+    told = results(process(cpu=0.99, findings=(FINDING,)), objectives=("p99(task.*) < 1s",)).to_json()
+    render(told, Console(file=shown, width=160))
+    for part in (
+        "open model (10/s)",
+        "broken: task/stream-relayed (2)",
+        "cannot tell",
+        "latency is not valid",
+        "output_stream",
+    ):
+        assert part in shown.getvalue()
