@@ -7,7 +7,6 @@ pushes and events of joined channels, which are nearly everything, are dealt wit
 from __future__ import annotations
 
 import sys
-from functools import partial
 from random import uniform
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +18,7 @@ from loadgen.client.calls import TIMED_OUT, UNKNOWN, UNSENT, Call, Request
 from loadgen.client.channel import Channel
 from loadgen.client.connection import Connection
 from loadgen.client.frames import text_frame
+from loadgen.client.rejoins import Rejoins
 from loadgen.client.timers import now_us
 from specs.message import PHX_CLOSE, PHX_ERROR, PHX_JOIN, PHX_REPLY, Message
 from specs.serializer import SERIALIZERS
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 MOST_CHANNELS: Final = 100
 """On one socket; more are refused by Phoenix since 1.8.9."""
-
-#: How long after a refused join it is tried again.
-REJOIN_S: Final = 1.0
 
 CONNECT: Final = "connect"
 #: The family under which figures of connections and heartbeats are kept.
@@ -58,7 +55,6 @@ class Agent:
 
     Attributes:
         agent_id: What the endpoint calls it.
-        on_back: Is called after a reconnect, once all topics are joined again.
 
     """
 
@@ -67,15 +63,13 @@ class Agent:
         "_connecting",
         "_connection",
         "_is_wanted",
-        "_rejoining",
+        "_rejoins",
         "_url",
         "agent_id",
         "calls",
         "channels",
         "connection_count",
-        "lost_at_us",
         "number",
-        "on_back",
         "send",
         "session",
         "site",
@@ -91,14 +85,12 @@ class Agent:
         self.channels: dict[str, Channel] = {}
         self.calls: dict[str, Call] = {}
         self.connection_count = 0
-        self.lost_at_us: int | None = None
-        self.on_back: Callable[[Agent], object] | None = None
         self.send: Callable[[bytes], object] = _nowhere
         self._backoff: Backoff | None = None
         self._url = url
         self._connection: Connection | None = None
         self._connecting: Request | None = None
-        self._rejoining = 0
+        self._rejoins = Rejoins(self, SOCKET)
         self._is_wanted = False
 
     # What a scenario does
@@ -162,6 +154,10 @@ class Agent:
         self.figures_by_event(family)[event] = figures
         return figures
 
+    def rejoin(self, channel: Channel, on_answer: Callable[[Call], object]) -> Request:
+        """Ask to join a topic again, with the parameters of its last join."""
+        return self._request(self.session.rejoin(channel.topic), channel.family, 0, on_answer)
+
     def figures_by_event(self, family: str) -> dict[str, Figures]:
         """Return the figures of a family's events so far, shared by all its channels."""
         return self.site.figures_by_event(family)
@@ -194,7 +190,7 @@ class Agent:
         if self._connecting is not None:
             connecting, self._connecting = self._connecting, None
             connecting.answered({"status": "ok", "response": {}}, at_us)
-        self._rejoin()
+        self._rejoins.begin()
 
     def on_text(self, text: bytes, at_us: int) -> None:
         """Take a message."""
@@ -264,7 +260,7 @@ class Agent:
             self.site.open_count -= 1
         if self._is_wanted:
             self.site.losses[reason] += 1
-            self.lost_at_us = self.lost_at_us or now_us()
+            self._rejoins.lost_at_us = self._rejoins.lost_at_us or now_us()
         if was_open and self.tape is not None:
             self.tape.ended(self)
         self.session.disconnected()
@@ -320,38 +316,7 @@ class Agent:
         channel.gone()
         if received.kind is Kind.ERRORED:
             self.site.losses["channel crashed"] += 1
-            self._rejoin()
-
-    def _rejoin(self) -> None:
-        topics = [topic for topic in self.session.topics_to_rejoin() if topic in self.channels]
-        self._rejoining += len(topics)
-        for topic in topics:
-            channel = self.channels[topic]
-            self._request(self.session.rejoin(topic), channel.family, 0, partial(self._rejoined, channel))
-        if not topics and self.connection_count > 1:
-            self._is_back()
-
-    def _rejoin_again(self, _due_us: int) -> None:
-        if self.is_open and not self._rejoining:
-            self._rejoin()
-
-    def _rejoined(self, channel: Channel, call: Call) -> None:
-        self._rejoining -= 1
-        if not call.is_ok and self.is_open:
-            # Refused, or not answered in time: once more, a little later.
-            self.site.timers.after(REJOIN_S, self._rejoin_again)
-            return
-        if call.is_ok and channel.on_rejoined is not None:
-            channel.on_rejoined(call.response)
-        if not self._rejoining and self.is_open:
-            self._is_back()
-
-    def _is_back(self) -> None:
-        if self.lost_at_us is not None:
-            self.site.statistics.of(SOCKET, "recovery").took(now_us() - self.lost_at_us)
-            self.lost_at_us = None
-        if self.on_back is not None:
-            self.on_back(self)
+            self._rejoins.begin()
 
     def _give_up(self, at_us: int) -> None:
         limit_us = at_us - self.site.reply_s * 1e6
