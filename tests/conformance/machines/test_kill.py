@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.deviations.forking import trials
+from tests.deviations.trial import Fate, Reach, Suite
 
 from conformance.machines.offered import machine_cases
 from conformance.machines.search import Effort
 from reference_server.deviations.catalogue import catalogue
 from specs.loader import load
-from tests.deviations.forking import trials
-from tests.deviations.trial import Fate, Reach, Suite
 
 API = load()
 # Counted, not timed: how loaded the machine is must make no difference.
