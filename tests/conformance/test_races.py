@@ -9,10 +9,11 @@ from typing import Any
 
 from conformance.case import Case, Phase
 from conformance.catalogue import all_cases
-from conformance.endpoint import Endpoint, Provisioner
+from conformance.endpoint import Endpoint
 from conformance.engine import run_cases
 from conformance.fixtures.lab import Bench
-from conformance.fixtures.provision import ControlProvisioner
+from conformance.provisioner_settings import ControlSettings
+from conformance.provisioning.opening import provisioning
 from conformance.verdicts import Judge
 from reports.record import CaseResult, Verdict
 from specs.loader import load
@@ -25,14 +26,10 @@ RACES = [case for case in all_cases(API) if case.phase is Phase.RACE]
 
 def run_at(server: Any, cases: list[Case]) -> list[CaseResult]:
     """Run cases against a server, judged as with `--strict`."""
-    endpoint = Endpoint(url=server.url, provisioner=Provisioner.model_validate({"token": server.token}))
-    provisioner = ControlProvisioner(endpoint, API)
-    provisioner.open()
-    try:
+    endpoint = Endpoint(url=server.url, provisioner=ControlSettings.model_validate({"token": server.token}))
+    with provisioning(endpoint, API) as provisioner:
         bench = Bench(API, endpoint, provisioner, 5, "races")
         return list(run_cases(bench, Judge(API, endpoint.profile, is_strict=True), cases))
-    finally:
-        provisioner.close()
 
 
 def named(*ids: str) -> list[Case]:

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from conformance.case import Case, Phase
-from conformance.endpoint import Endpoint, Profile, Provisioner, Timeouts
+from conformance.endpoint import Endpoint, Profile, Timeouts
 from conformance.engine import run_once
 from conformance.fixtures.lab import Bench, Lab
-from conformance.fixtures.provision import ControlProvisioner
 from conformance.machines.offered import machine_cases
 from conformance.machines.search import Effort, seed_of
+from conformance.provisioner_settings import ControlSettings
+from conformance.provisioning.opening import provisioning
 from reports.record import Verdict
 from specs.model import Api
 
@@ -27,12 +28,10 @@ def bench_of(reference_server: Any, api: Api) -> Iterator[Callable[[int], Bench]
     endpoint = Endpoint(
         url=reference_server.url,
         profile=Profile(timeouts=Timeouts(reply_s=10.0, case_s=120.0)),
-        provisioner=Provisioner.model_validate({"token": reference_server.token}),
+        provisioner=ControlSettings.model_validate({"token": reference_server.token}),
     )
-    provisioner = ControlProvisioner(endpoint, api)
-    provisioner.open()
-    yield lambda seed: Bench(api, endpoint, provisioner, seed, "machines")
-    provisioner.close()
+    with provisioning(endpoint, api) as provisioner:
+        yield lambda seed: Bench(api, endpoint, provisioner, seed, "machines")
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
