@@ -73,6 +73,15 @@ class Balances:
         highest = add(add(surely, subtract(now.gained, then.gained)), self._maybe_gained)
         return lowest, highest
 
+    def highest(self, then: Standing, *, is_a: bool) -> Decimal | None:
+        """Return the highest balance that a party can have had at some time between `then` and now; None where unknown."""
+        if self.start is None or self.total is None:
+            return None
+        surely, now = add(self.start, then.moved), self.standing
+        if is_a:
+            return add(add(surely, subtract(now.gained, then.gained)), self._maybe_gained)
+        return subtract(self.total, add(add(surely, subtract(now.lost, then.lost)), self._maybe_lost))
+
     def told(self, after: Decimal, delta: Decimal) -> None:
         """Take the balance of a that was told with a transfer."""
         self._leave(subtract(after, delta))

@@ -44,7 +44,7 @@ class Kind:
 
     def key(self, payload: Any) -> Key:
         """Return what identifies a relay, the same for the push and its relay."""
-        if not isinstance(payload, Mapping):
+        if type(payload) is not dict and not isinstance(payload, Mapping):
             return (self.event, None)
         key = (self.event, *map(payload.get, self.members))
         try:
@@ -114,11 +114,6 @@ class Deliveries:
             item = self._items[key] = Item(kind, call.at)
         item.calls.append(call)
         call.item = item
-
-    def accepted(self, call: Call) -> None:
-        """Note that a call was surely accepted."""
-        if call.item is not None:
-            call.item.accepted += 1
 
     def refused(self, call: Call, fact: Fact) -> None:
         """Note that a call was refused, and judge what was told of it already."""

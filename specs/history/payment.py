@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from specs.amounts import subtract
 from specs.history.balances import Balances, Standing, amount_in, amount_of
+from specs.history.nonces import Highest, Nonces
 from specs.history.statements import Statements
 from specs.history.subject import Outline, Subject
 from specs.history.transfers import Transfer, nonce_in
@@ -31,11 +31,20 @@ class Then:
     """How a channel surely stood at some time."""
 
     standing: Standing
-    executed: Mapping[str, int]
-    """The highest nonce of a transfer that was executed, by who proposed it."""
-    proposed: Mapping[str, int]
-    """The highest nonce that was proposed, by agent."""
+    nonces: Highest
     is_closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a push says of a transfer, read once."""
+
+    nonce: int | None
+    amount: Decimal | None
+    delta: Decimal | None
+    """What an acknowledgement adds to the balance of a."""
+    then: Then | None
+    """How things stood when it was proposed."""
 
 
 class Payment(Subject):
@@ -52,13 +61,10 @@ class Payment(Subject):
         self._transfers: dict[int, Transfer] = {}
         self._untold = 0
         """Transfers that were or may have been executed and of which no balances were told."""
-        self._executed: dict[str, int] = {}
-        self._proposed: dict[str, int] = {}
+        self._nonces = Nonces(topic, findings)
         self._spent: dict[int, Fact] = {}
         """Nonces that were executed and are not kept otherwise, with what shows it."""
         self._is_forgetful = False
-        self._may_drop_any = False
-        """Whether a rejection without a nonce, or a dispute, may have dropped any proposal."""
         self._disputes = 0
         self._closed: tuple[Decimal, Call] | None = None
         self._closes = 0
@@ -70,8 +76,7 @@ class Payment(Subject):
 
     def snapshot(self) -> Then:
         """Return how the channel surely stands."""
-        executed, proposed = dict(self._executed), dict(self._proposed)
-        return Then(self._balances.standing, executed, proposed, self._closed is not None)
+        return Then(self._balances.standing, self._nonces.highest, self._closed is not None)
 
     def on_made(self, fact: Made) -> None:
         """Take what the parties have paid in."""
@@ -83,15 +88,18 @@ class Payment(Subject):
         """Keep what may be executed, and how things stand."""
         event, nonce = call.fact.event, nonce_in(call.fact.payload)
         if event == PROPOSE:
-            call.memo = self.snapshot()
+            call.memo = Terms(nonce, amount_in(call.fact.payload), None, self.snapshot())
             if nonce is not None:
                 self._transfer(nonce).proposals.append(call)
-        elif event == ACKNOWLEDGE and nonce is not None:
-            self._may_execute(call, self._transfer(nonce))
+        elif event == ACKNOWLEDGE:
+            amount = amount_in(call.fact.payload)
+            call.memo = Terms(nonce, amount, self._delta(call, amount), None)
+            if nonce is not None:
+                self._may_execute(call, self._transfer(nonce))
         elif event == REJECT and nonce is not None:
             self._transfer(nonce).rejections.append(call)
         elif event in {REJECT, "dispute"}:
-            self._may_drop_any = True
+            self._nonces.may_drop_any = True
             self._disputes += event == "dispute"
         elif event == "close":
             call.memo = self.snapshot()
@@ -117,15 +125,14 @@ class Payment(Subject):
 
     def on_accepted(self, call: Call, fact: Fact) -> None:
         """Judge what was surely taken."""
-        nonce = nonce_in(call.fact.payload)
-        if call.fact.event == "close":
+        event = call.fact.event
+        if event == "close":
             self._close(call, fact)
-        elif nonce is None:
-            return
-        elif call.fact.event == PROPOSE:
-            self._judge_proposal(nonce, call, fact)
-        elif call.fact.event == ACKNOWLEDGE:
-            self._execute(nonce, call, fact)
+        elif isinstance(call.memo, Terms) and call.memo.nonce is not None:
+            if event == PROPOSE:
+                self._take_proposal(call.memo.nonce, call, fact)
+            else:
+                self._execute(call.memo.nonce, call, fact)
 
     def on_ok(self, call: Call, fact: Answered) -> None:
         """Judge what the sender was told it has done."""
@@ -207,19 +214,18 @@ class Payment(Subject):
             transfer = self._transfers[nonce] = Transfer()
         return transfer
 
-    def _delta(self, call: Call) -> Decimal | None:
+    def _delta(self, call: Call, amount: Decimal | None) -> Decimal | None:
         """Return what an acknowledgement adds to the balance of a."""
-        amount = amount_in(call.fact.payload)
-        if amount is None or call.agent not in self.roles.values():
+        if amount is None or call.agent not in self.insiders:
             return None
         return amount if self.roles.get("a") == call.agent else amount.copy_negate()
 
-    def _deltas(self, transfer: Transfer) -> set[Decimal]:
-        calls = transfer.acknowledgements
-        return {delta for call in calls if (delta := self._delta(call)) is not None}
+    @staticmethod
+    def _deltas(transfer: Transfer) -> set[Decimal]:
+        return {call.memo.delta for call in transfer.acknowledgements if call.memo.delta is not None}
 
     def _may_execute(self, call: Call, transfer: Transfer) -> None:
-        delta = self._delta(call)
+        delta = call.memo.delta
         if transfer.executed is None and delta is not None and delta not in self._deltas(transfer):
             self._balances.maybe(delta, is_so=True)
         if not transfer.acknowledgements:
@@ -227,7 +233,7 @@ class Payment(Subject):
         transfer.acknowledgements.append(call)
 
     def _cannot_execute(self, call: Call, transfer: Transfer, fact: Fact) -> None:
-        delta = self._delta(call)
+        delta = call.memo.delta
         if transfer.executed is None and delta is not None and delta not in self._deltas(transfer):
             self._balances.maybe(delta, is_so=False)
         if not transfer.acknowledgements and transfer.told is None:
@@ -235,7 +241,7 @@ class Payment(Subject):
             self._statements.path(self._untold, fact)
 
     def _execute(self, nonce: int, call: Call, fact: Fact) -> None:
-        transfer, own = self._transfer(nonce), self._delta(call)
+        transfer, own = self._transfer(nonce), call.memo.delta
         # What is not understood stays something that may have happened.
         if transfer.executed is not None or own is None or not self._is_due(nonce, transfer, call, fact):
             return
@@ -245,7 +251,7 @@ class Payment(Subject):
         transfer.executed = fact
         proposers = {each.agent for each in transfer.proposals}
         if len(proposers) == 1:
-            _raise(self._executed, proposers.pop(), nonce)
+            self._nonces.executed(proposers.pop(), nonce)
         self._exclude(nonce, transfer, fact)
 
     def _is_due(self, nonce: int, transfer: Transfer, call: Call, fact: Fact) -> bool:
@@ -253,7 +259,7 @@ class Payment(Subject):
         if not self.lifecycle.is_fresh:
             return True
         others = [each for each in transfer.proposals if each.agent != call.agent]
-        amount = amount_in(call.fact.payload)
+        amount = call.memo.amount
         if nonce in self._spent:
             is_told = call.status != "ok"
             rule = "payment/nonce-executed-once" if is_told else "payment/acknowledge-again-refused"
@@ -265,7 +271,7 @@ class Payment(Subject):
             rule = "payment/acknowledge-by-other-party" if is_own else "payment/acknowledge-names-pending"
             expected = f"an acknowledgement of {nonce} is refused unless the other party has proposed it"
             self._accuse(rule, expected, "accepted", call.fact, fact)
-        elif others and all(amount_in(each.fact.payload) not in {amount, None} for each in others):
+        elif others and all(each.memo.amount not in (amount, None) for each in others):
             rule = "payment/acknowledge-same-amount"
             expected = f"an acknowledgement of {nonce} is refused unless it has the proposal's amount"
             self._accuse(rule, expected, f"{amount} accepted", others[0].fact, call.fact, fact)
@@ -281,52 +287,17 @@ class Payment(Subject):
             expected = f"the transfer {nonce} is rejected or executed, not both"
             self._accuse(rule, expected, "both", rejected.fact, transfer.executed, fact)
 
-    def _judge_proposal(self, nonce: int, call: Call, fact: Fact) -> None:
-        then: Then = call.memo
-        executed, proposed = then.executed.get(call.agent, 0), then.proposed.get(call.agent, 0)
-        if nonce <= executed:
-            expected = f"a nonce above {executed}, which was executed before"
-            self._accuse("payment/nonce-increasing", expected, f"{nonce} accepted", call.fact, fact)
-        elif nonce <= proposed and self._is_surely_pending(proposed, call):
-            expected = f"a nonce above {proposed}, which was pending"
-            self._accuse("payment/nonce-above-pending", expected, f"{nonce} accepted", call.fact, fact)
-        elif self._is_surely_pending(nonce, call):
-            is_own = any(
-                each.agent == call.agent and each is not call for each in self._transfers[nonce].proposals
-            )
-            rule = "payment/nonce-above-pending" if is_own else "payment/nonce-shared-by-parties"
-            expected = f"the nonce {nonce} is taken once while it is pending"
-            self._accuse(rule, expected, "it is taken again", call.fact, fact)
-        else:
-            self._judge_sharing(nonce, call, then, fact)
-        _raise(self._proposed, call.agent, nonce)
-        self._judge_cover(call, then, fact)
-
-    def _judge_sharing(self, nonce: int, call: Call, then: Then, fact: Fact) -> None:
-        """Judge a nonce by those of the other party: that both share one sequence is an interpretation."""
-        executed = max(then.executed.values(), default=0)
-        proposed = max(then.proposed.values(), default=0)
-        if nonce <= executed or (nonce <= proposed and self._is_surely_pending(proposed, call)):
-            rule, expected = "payment/nonce-shared-by-parties", f"a nonce above {max(executed, proposed)}"
-            self._accuse(rule, expected, f"{nonce} accepted", call.fact, fact)
-
-    def _is_surely_pending(self, nonce: int, besides: Call) -> bool:
-        """Tell whether a nonce was taken by another proposal, and that one can only be pending or executed since."""
-        transfer = self._transfers.get(nonce)
-        if transfer is None or self._may_drop_any or transfer.rejections:
-            return False
-        return any(each.accepted_at is not None and each is not besides for each in transfer.proposals)
-
-    def _judge_cover(self, call: Call, then: Then, fact: Fact) -> None:
-        amount, bounds = amount_in(call.fact.payload), self._balances.bounds(then.standing)
-        if amount is None or bounds is None or self._balances.total is None or self._closes:
+    def _take_proposal(self, nonce: int, call: Call, fact: Fact) -> None:
+        terms: Terms = call.memo
+        if terms.then is None:
             return
-        highest = (
-            bounds[1] if self.roles.get("a") == call.agent else subtract(self._balances.total, bounds[0])
-        )
-        if amount > highest:
+        self._nonces.proposed(nonce, call, terms.then.nonces, self._transfers, fact)
+        if terms.amount is None or self._closes:
+            return
+        highest = self._balances.highest(terms.then.standing, is_a=self.roles.get("a") == call.agent)
+        if highest is not None and terms.amount > highest:
             rule, expected = "payment/propose-within-balance", f"no proposal above the balance of {highest}"
-            self._accuse(rule, expected, f"{amount} accepted", call.fact, fact)
+            self._accuse(rule, expected, f"{terms.amount} accepted", call.fact, fact)
 
     def _close(self, call: Call, fact: Fact) -> None:
         final = [amount_of(call.fact.payload.get(f"final_balance_{role}")) for role in ("a", "b")]
@@ -340,7 +311,3 @@ class Payment(Subject):
 
     def _accuse(self, requirement: str, expected: str, observed: str, *facts: Fact) -> None:
         self.findings.accuse(requirement, self.topic, expected, observed, *facts, about=(expected, observed))
-
-
-def _raise(highest: dict[str, int], agent: str, nonce: int) -> None:
-    highest[agent] = max(highest.get(agent, 0), nonce)

@@ -200,7 +200,8 @@ class Subject:
         if call.accepted_at is not None:
             return
         call.accepted_at = at
-        self.deliveries.accepted(call)
+        if call.item is not None:
+            call.item.accepted += 1
         self.lifecycle.accepted(call, event, at, fact)
         self.on_accepted(call, fact)
 

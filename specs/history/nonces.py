@@ -1,0 +1,91 @@
+"""The nonces of one payment channel: each proposal has a higher one than all that were executed or are pending before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from specs.history.facts import Fact
+    from specs.history.findings import Findings
+    from specs.history.holders import Call
+    from specs.history.transfers import Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Highest:
+    """The highest nonces by some time, surely."""
+
+    executed: Mapping[str, int]
+    """Of a transfer that was executed, by who proposed it."""
+    proposed: Mapping[str, int]
+    """Of a proposal that was accepted, by agent."""
+    any_executed: int
+    any_proposed: int
+
+
+class Nonces:
+    """Judges the nonces of proposals. That both parties share one sequence is an interpretation."""
+
+    def __init__(self, topic: str, findings: Findings) -> None:
+        self._topic = topic
+        self._findings = findings
+        self._executed: dict[str, int] = {}
+        self._proposed: dict[str, int] = {}
+        self._now: Highest | None = None
+        self.may_drop_any = False
+        """Whether a rejection without a nonce, or a dispute, may have dropped any proposal."""
+
+    @property
+    def highest(self) -> Highest:
+        """Return how things surely stand."""
+        if self._now is None:
+            executed, proposed = dict(self._executed), dict(self._proposed)
+            highest = (max(each.values(), default=0) for each in (executed, proposed))
+            self._now = Highest(executed, proposed, *highest)
+        return self._now
+
+    def executed(self, agent: str, nonce: int) -> None:
+        """Take a transfer that was surely executed, and who proposed it."""
+        self._executed[agent] = max(self._executed.get(agent, 0), nonce)
+        self._now = None
+
+    def proposed(
+        self, nonce: int, call: Call, then: Highest, transfers: Mapping[int, Transfer], fact: Fact
+    ) -> None:
+        """Judge a proposal that was surely accepted, `then` being how things stood when it was made."""
+        executed, proposed = then.executed.get(call.agent, 0), then.proposed.get(call.agent, 0)
+        if nonce <= executed:
+            expected = f"a nonce above {executed}, which was executed before"
+            self._accuse("payment/nonce-increasing", expected, nonce, call, fact)
+        elif nonce <= proposed and self._is_surely_pending(transfers.get(proposed), call):
+            expected = f"a nonce above {proposed}, which was pending"
+            self._accuse("payment/nonce-above-pending", expected, nonce, call, fact)
+        elif self._is_surely_pending(transfers.get(nonce), call):
+            proposals = transfers[nonce].proposals
+            is_own = any(each.agent == call.agent and each is not call for each in proposals)
+            rule = "payment/nonce-above-pending" if is_own else "payment/nonce-shared-by-parties"
+            self._accuse(rule, f"the nonce {nonce} once while it is pending", nonce, call, fact)
+        elif nonce <= then.any_executed or (
+            nonce <= then.any_proposed and self._is_surely_pending(transfers.get(then.any_proposed), call)
+        ):
+            expected = f"a nonce above {max(then.any_executed, then.any_proposed)}"
+            self._accuse("payment/nonce-shared-by-parties", expected, nonce, call, fact)
+        self._proposed[call.agent] = max(self._proposed.get(call.agent, 0), nonce)
+        self._now = None
+
+    def _is_surely_pending(self, transfer: Transfer | None, besides: Call) -> bool:
+        """Tell whether another proposal was surely accepted, and can only be pending or executed since."""
+        if transfer is None or self.may_drop_any or transfer.rejections:
+            return False
+        proposals = transfer.proposals
+        if len(proposals) == 1 and proposals[0] is besides:
+            return False
+        return any(each.accepted_at is not None and each is not besides for each in proposals)
+
+    def _accuse(self, requirement: str, expected: str, nonce: int, call: Call, fact: Fact) -> None:
+        observed = f"{nonce} accepted"
+        about = (expected, observed)
+        self._findings.accuse(requirement, self._topic, expected, observed, call.fact, fact, about=about)
