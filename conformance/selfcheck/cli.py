@@ -18,7 +18,7 @@ from rich.text import Text
 
 from conformance.budget import seconds_of
 from conformance.catalogue import all_cases, select
-from conformance.cli import Page, Spec, one_line_errors, whole_output
+from conformance.cli import Exclude, Include, Page, Spec, one_line_errors, whole_output
 from conformance.crew import usual_count
 from conformance.faults import ConfigurationFaulty
 from conformance.ordering import arranged, kill_order
@@ -52,10 +52,8 @@ def selfcheck(
             help="Cases to run: those of the requirement up to the kill, all of them, or the whole suite."
         ),
     ] = Reach.KILL,
-    cases: Annotated[
-        list[str] | None,
-        typer.Option("--cases", metavar="GLOB", help="Only these cases, requirements or topics."),
-    ] = None,
+    include: Include = None,
+    exclude: Exclude = None,
     sample: Annotated[int | None, typer.Option(min=1, help="Only so many, chosen by the seed.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of keys, ids and the sample.")] = 1,
     jobs: Annotated[
@@ -72,7 +70,7 @@ def selfcheck(
     ] = None,
     silence_s: Annotated[
         float, typer.Option(min=1, help="How long a case may take until server or suite counts as hanging.")
-    ] = 60.0,
+    ] = 120.0,
     servers: Annotated[
         str | None,
         typer.Option(
@@ -92,7 +90,7 @@ def selfcheck(
     with one_line_errors():
         demand_forks()
         api = load(spec)
-        suite = select(all_cases(api), cases or [], [])
+        suite = select(all_cases(api), include or [], exclude or [])
         budget_s = None if suite_budget is None else seconds_of(suite_budget)
         if budget_s is not None:
             suite = arranged(suite, kill_order(), across_phases=True)

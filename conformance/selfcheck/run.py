@@ -139,9 +139,13 @@ def _proven(
 
 
 def _needed(planned: Sequence[Trial], plan: Plan) -> list[Case]:
-    """Return the cases that will be run for certain."""
-    whole = [case for trial in planned for case in (*trial.first, *(trial.rest if trial.is_rest_due else ()))]
-    ids = {case.id for case in whole}
+    """Return the cases that will be run for certain: of a trial that stops early, only the one that it begins with."""
+    ids = {
+        case.id
+        for trial in planned
+        for case in (trial.first[:1] if trial.stops_early else trial.first)
+        + (trial.rest if trial.is_rest_due else ())
+    }
     return [case for case in plan.cases if case.id in ids]
 
 

@@ -11,8 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from conformance.case import Case
+from conformance.case import Case, Phase
 from reports.record import CaseResult, Verdict
+
+SLOWNESS = {Phase.RACE: 1, Phase.WIRE: 1, Phase.MACHINE: 2}
+"""Phases whose cases take many times as long as others."""
 
 
 class Reach(StrEnum):
@@ -109,13 +112,13 @@ class Trial:
 
 
 def trial_of(deviation: Deviation, cases: Sequence[Case], reach: Reach) -> Trial:
-    """Return what a deviation is put through: the cases of its requirement first, those most like it before others."""
+    """Return what a deviation is put through: the cases of its requirement first, of these the quick ones and those most like it."""
     words = _words(deviation.name)
     own = [case for case in cases if deviation.requirement in case.requirements]
     others = [case for case in cases if deviation.requirement not in case.requirements]
     return Trial(
         deviation,
-        tuple(sorted(own, key=lambda case: -len(words & _words(case.id)))),
+        tuple(sorted(own, key=lambda case: (SLOWNESS.get(case.phase, 0), -len(words & _words(case.id))))),
         tuple(others),
         stops_early=reach is Reach.KILL,
         is_rest_due=reach is Reach.SUITE,

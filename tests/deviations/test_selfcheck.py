@@ -44,9 +44,10 @@ def test_a_sample_of_the_deviations_is_killed(wireproof: Any, tmp_path: Path) ->
     """Each is reported by the requirement that it breaks; `make selfcheck` tries all of them."""
     names = a_sample()
     done = wireproof("selfcheck", *names, "--json", "-j", "4", "--run-dir", str(tmp_path / "run"))
+    assert done.stderr == ""
     found = json.loads(done.stdout)
     assert [row for row in found["deviations"] if row["fate"] != "killed"] == []
-    assert (done.returncode, done.stderr, found["counts"]["killed"]) == (0, "", len(names))
+    assert (done.returncode, found["counts"]["killed"]) == (0, len(names))
     rows = list(csv.DictReader((tmp_path / "run" / "matrix.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["deviation"] for row in rows] == names
     assert all(row["case"] and row["fate"] == "killed" for row in rows)
@@ -58,7 +59,7 @@ def test_what_is_noticed_in_little_time_is_counted(
 ) -> None:
     """By whatever check; no deviation is listed for having been missed."""
     names = ["task/complete/skips-role-check", "task/complete/drops-reply"]
-    done = wireproof("selfcheck", *names, "--cases", "task/complete/*", "--suite-budget", budget)
+    done = wireproof("selfcheck", *names, "--include", "task/complete/*", "--suite-budget", budget)
     assert (done.returncode, done.stderr) == (code, "")
     span = {"10m": "600 s", "1ms": "0.001 s"}[budget]
     assert f"\nNoticed within {span}: {share} of those tried\n" in done.stdout
@@ -69,7 +70,7 @@ def test_what_is_noticed_in_little_time_is_counted(
 def unruly(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
     """What is printed about servers that cannot be judged, with the run folder's path as the last word."""
     names = ["hangs", "dies", "never-listens", "does-nothing", "names-another-rule", "is-seen"]
-    options = ["--cases", "task/*/refuses/role/*", "--silence-s", "10", "--servers", UNRULY, "-j", "4"]
+    options = ["--include", "task/*/refuses/role/*", "--silence-s", "10", "--servers", UNRULY, "-j", "4"]
     folder = tmp_path_factory.mktemp("unruly") / "run"
     return subprocess.run(
         [sys.executable, "-m", "wireproof", "selfcheck", *names, *options, "--run-dir", str(folder)],
@@ -138,7 +139,7 @@ def test_nothing_is_judged_where_an_honest_server_does_not_pass(
                 "wireproof",
                 "selfcheck",
                 "is-seen",
-                "--cases",
+                "--include",
                 "task/complete/refuses/role/*",
             ),
             *("--servers", f"{UNRULY} {servers}", "--run-dir", str(tmp_path / "run")),
@@ -157,7 +158,7 @@ def test_nothing_is_judged_where_an_honest_server_does_not_pass(
     ("arguments", "told"),
     [
         (["no/such/*"], "no deviation or requirement matches 'no/such/*'"),
-        (["--cases", "no/such/*"], "no case, requirement or topic matches 'no/such/*'"),
+        (["--include", "no/such/*"], "no case, requirement or topic matches 'no/such/*'"),
         (["--servers", "'"], "--servers"),
         (["--suite-budget", "soon"], "not a span of time: 'soon'"),
         (["--jobs", "0"], "--jobs"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from conformance.case import Case
+from conformance.case import Case, Phase
 from conformance.selfcheck.trial import Deviation, Ended, Fate, Outcome, Reach, trial_in_budget, trial_of
 from reports.record import Verdict
 
@@ -61,6 +63,17 @@ MOST_LIKE, SECOND, ELSEWHERE, LAST = "complete/drops-reply", "complete/first", "
 def test_a_trial_goes_as_far_as_it_must(reach: Reach, shown: Outcome, ran: list[str]) -> None:
     """The cases most like the deviation come first; those of other requirements only where they are asked for or nothing was seen."""
     assert cases_run(reach, {shown.case: shown}) == ran
+
+
+def test_slow_cases_of_a_requirement_come_last() -> None:
+    """A machine that names half of a family would else be run for most of its deviations."""
+    slow = [
+        replace(case("task/complete/machine", OWN), phase=Phase.MACHINE),
+        replace(case("task/complete/drops-reply/race", OWN), phase=Phase.RACE),
+    ]
+    trial = trial_of(DEVIATION, [*slow, *CASES], Reach.KILL)
+    ordered = [one.id.removeprefix("task/") for one in trial.first]
+    assert ordered == [MOST_LIKE, SECOND, "complete/drops-reply/race", "complete/machine"]
 
 
 def test_with_little_time_the_first_report_of_anything_ends_a_trial() -> None:
