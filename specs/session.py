@@ -7,6 +7,7 @@ suite has to try. Whether a reply or a push is *right* is not judged here.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from specs.message import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from specs.serializer import V1, V2
 
@@ -102,11 +103,13 @@ class _Heartbeats:
 class Session:
     """One client's view of one socket."""
 
-    __slots__ = ("_channels", "_heartbeats", "_last_ref", "_pending", "serializer")
+    __slots__ = ("_channels", "_heartbeats", "_pending", "new_ref", "serializer")
 
     def __init__(self, serializer: V1 | V2, *, heartbeat_interval_s: float = 30.0) -> None:
         self.serializer = serializer
-        self._last_ref = 0
+        # Not a method: a load generator makes a ref for each of its pushes.
+        self.new_ref: Callable[[], str] = map(str, itertools.count(1)).__next__
+        """Makes a ref that no request of this session has had; for who writes a message without a session's help."""
         self._channels: dict[str, _Channel] = {}
         self._pending: dict[str, Message] = {}
         self._heartbeats = _Heartbeats(heartbeat_interval_s)
@@ -160,11 +163,6 @@ class Session:
         message = self._requested(Message(None, self.new_ref(), PHOENIX_TOPIC, HEARTBEAT, {}))
         self._heartbeats.pending.add(message.ref)
         return message
-
-    def new_ref(self) -> str:
-        """Make a ref that no request of this session has had; for who writes a message without a session's help."""
-        self._last_ref += 1
-        return str(self._last_ref)
 
     # Asking
 

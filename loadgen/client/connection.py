@@ -60,6 +60,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_events",
         "_fd",
         "_fragments",
         "_handshake",
@@ -93,6 +94,7 @@ class Connection:
         self._receive: Callable[[int], bytes] = self._tls.receive if self._tls else self._socket.recv
         self._fd = self._socket.fileno()
         self._watcher: Any = self._loop.io(self._fd, _WRITE)
+        self._events = _WRITE
         code = self._socket.connect_ex(route.address)
         if code and code not in _IN_PROGRESS:
             self._loop.run_callback(self._lose, os.strerror(code))
@@ -157,9 +159,9 @@ class Connection:
             self._watch(_READ)
 
     def _watch(self, events: int) -> None:
-        if self._watcher.events != events:
+        if self._events != events:
             self._watcher.stop()
-            self._watcher.events = events
+            self._watcher.events = self._events = events
             self._watcher.start(self._ready if events & _WRITE else self._readable)
 
     # Receiving
@@ -170,7 +172,7 @@ class Connection:
             self._lose(os.strerror(code))
             return
         self._watcher.stop()
-        self._watcher.events = _READ
+        self._watcher.events = self._events = _READ
         self._watcher.start(self._readable)
         if self._handshake is not None:
             self._write(self._handshake.request)
@@ -207,7 +209,7 @@ class Connection:
         self._is_corked = False
         out = self._out
         if out:
-            if len(out) == 1 and self._watcher.events == _READ:
+            if len(out) == 1 and self._events == _READ:
                 self._write(out.pop())
             else:
                 self._flush()
