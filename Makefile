@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test crash check selfcheck reproducing distant innocence fuzz format clients benchmark benchmark-load clean
+.PHONY: demo test crash check selfcheck reproducing distant innocence fuzz format clients benchmark benchmark-load capacity clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
@@ -64,6 +64,10 @@ benchmark-load: $(VENV)/.installed-dev
 	$(BIN)/python tests/benchmarks/load_pairs.py
 	$(BIN)/python tests/benchmarks/load_agents.py
 	$(BIN)/python tests/benchmarks/load_truth.py
+
+# Whether `wireproof capacity` finds what a server of known capacity carries: six searches, ten minutes.
+capacity: $(VENV)/.installed-dev
+	$(BIN)/python tests/benchmarks/load_capacity.py
 
 clients: $(CLIENTS)/.installed $(JS_CLIENT)/node_modules/.installed
 

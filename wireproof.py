@@ -18,6 +18,7 @@ def build_app() -> typer.Typer:
     from conformance.cli import app as conformance_commands
     from conformance.replay import app as replay_commands
     from conformance.selfcheck.cli import app as selfcheck_command
+    from loadgen.capacity.cli import app as capacity_commands
     from loadgen.cli import app as load_commands
     from reference_server.cli import app as server_commands
     from reference_server.listing import app as deviation_commands
@@ -28,6 +29,7 @@ def build_app() -> typer.Typer:
     app.add_typer(replay_commands)
     app.add_typer(selfcheck_command)
     app.add_typer(load_commands)
+    app.add_typer(capacity_commands)
     app.add_typer(server_commands)
     app.add_typer(deviation_commands)
     return app

@@ -98,15 +98,16 @@ def load_(
         written = read_plan_file(plan)
         chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
         # Before a server is started for it, everything that the user has written is read.
-        errand = _errand(_plan_of(flags, written, chosen), [*written.objectives, *(objective or [])])
-        with _target(url or written.url, flags, written, chosen) as target:
+        errand = _errand(plan_of(flags, written, chosen), [*written.objectives, *(objective or [])])
+        with target_of(url or written.url, flags, written, chosen) as target:
             results, folder = _run(errand, target, flags)
     _show(results, folder, as_json=as_json)
     raise typer.Exit(results.exit_code)
 
 
 @contextmanager
-def _target(url: str | None, flags: dict[str, Any], written: PlanFile, seed: int) -> Iterator[Target]:
+def target_of(url: str | None, flags: dict[str, Any], written: PlanFile, seed: int) -> Iterator[Target]:
+    """Find whom a load is put on: a URL that may be loaded, or an own server for the length of a `with` block."""
     if url is not None:
         is_owned = flags["i_own_this_target"] or written.i_own_this_target
         checked = checked_url(url, is_owned=is_owned)
@@ -120,7 +121,9 @@ def _target(url: str | None, flags: dict[str, Any], written: PlanFile, seed: int
         yield target
 
 
-def _plan_of(flags: dict[str, Any], written: PlanFile, seed: int) -> Plan:
+def plan_of(flags: dict[str, Any], written: PlanFile, seed: int) -> Plan:
+    """Make the plan of a run from flags, which stand above a plan file."""
+
     def chosen(name: str, default: Any) -> Any:
         given = flags[name] if flags[name] is not None else getattr(written, name)
         return default if given is None else given

@@ -86,6 +86,15 @@ def resident_kib() -> int | None:
     return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
+def is_busy(process: dict[str, Any]) -> bool:
+    """Tell from what `Health.to_json` gave whether a process had no more of its core to give."""
+    return _busy_seconds(process) > BUSY_SECONDS * len(process["seconds"])
+
+
+def _busy_seconds(process: dict[str, Any]) -> int:
+    return sum(second["cpu"] > BUSY_SHARE for second in process["seconds"])
+
+
 def faults_of(processes: list[dict[str, Any]], p99_us: int | None, *, is_open: bool) -> list[str]:
     """Say why latencies of a run are not the server's; nothing where they are.
 
@@ -97,11 +106,10 @@ def faults_of(processes: list[dict[str, Any]], p99_us: int | None, *, is_open: b
     """
     faults = []
     for number, process in enumerate(processes):
-        shares = [second["cpu"] for second in process["seconds"]]
-        busy = sum(share > BUSY_SHARE for share in shares)
-        if shares and busy > BUSY_SECONDS * len(shares):
+        if is_busy(process):
+            busy, seconds = _busy_seconds(process), len(process["seconds"])
             faults.append(
-                f"generator process {number} took over {BUSY_SHARE:.0%} of a core in {busy} of {len(shares)} seconds"
+                f"generator process {number} took over {BUSY_SHARE:.0%} of a core in {busy} of {seconds} seconds"
             )
         lag_us = Histogram(dict(process["lags"])).percentile(99) or 0
         if lag_us > LATE_US and lag_us > LATE_SHARE * (p99_us or 0):

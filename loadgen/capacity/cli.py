@@ -1,0 +1,159 @@
+"""The command `wireproof capacity`."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from loadgen import options
+from loadgen.arrivals import span_s
+from loadgen.capacity.search import Search
+from loadgen.capacity.terminal import render, step_line
+from loadgen.cli import one_line_errors, plan_of, target_of
+from loadgen.faults import ConfigurationFaulty
+from loadgen.plan import PlanFile, read_plan_file
+from loadgen.progress import Progress
+from reports.run_folder import RunFolder, default_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadgen.capacity.answer import Answer
+    from loadgen.capacity.step import Step
+    from loadgen.objectives import Objective
+    from loadgen.plan import Plan
+    from loadgen.target import Target
+
+app = typer.Typer()
+
+DEFAULT_OBJECTIVES = ("error_share(*) < 0.1%",)
+SUMMARY_FILE = "capacity.json"
+
+
+@app.command(name="capacity")
+def capacity(
+    url: options.Url = None,
+    scenario: options.Scenario = None,
+    agents: options.Agents = None,
+    plan: options.PlanPath = None,
+    objective: options.Objectives = None,
+    parameter: options.Parameters = None,
+    first: Annotated[float, typer.Option("--from", min=0.1, help="Arrivals a second to begin with.")] = 50.0,
+    most: Annotated[float, typer.Option("--to", min=0.1, help="Try no more a second.")] = 100_000.0,
+    precision: Annotated[
+        float, typer.Option(min=0.001, max=0.5, help="How near to the edge, as a share.")
+    ] = 0.02,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="How often each side of the edge is tried at most.")
+    ] = 3,
+    shortest_step: Annotated[
+        str, typer.Option(metavar="TIME", help="A step lasts at least so long.")
+    ] = "10s",
+    longest_step: Annotated[
+        str, typer.Option(metavar="TIME", help="And at most so long, even if a percentile needs more.")
+    ] = "2m",
+    knee_factor: Annotated[
+        float, typer.Option(min=1.0, help="How often the p99 of the lowest step ends at the knee.")
+    ] = 3.0,
+    at_least: Annotated[
+        float | None, typer.Option(metavar="RATE", help="Exit code 1 where the capacity is less.")
+    ] = None,
+    agents_per_user: options.AgentsPerUser = None,
+    connections_per_s: options.ConnectionsPerS = None,
+    processes: options.Processes = 1,
+    control: options.Control = None,
+    control_token: options.ControlToken = None,
+    provision: options.Provision = "control",
+    ca: options.Ca = None,
+    spec: options.Spec = None,
+    seed: options.Seed = None,
+    judge: options.Judge = True,
+    i_own_this_target: options.Owned = False,
+    run_dir: options.RunDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Search the largest load at which the objectives hold: steps, then bisection, repeated near the edge.
+
+    A step lasts long enough for the percentile that is judged: 100 samples beyond it, 10,000 in all for the 99th. Whatever the objectives,
+    a load holds only if 98% of what is offered is begun and answered by ok. Exit code: 0 found, 1 less than --at-least or no load holds, 2
+    wrong usage or configuration, 3 could not test, 4 the generator was the bottleneck.
+    """
+    flags = dict(locals()) | {"arrivals": None, "duration": None}
+    with one_line_errors():
+        written = read_plan_file(plan)
+        chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
+        made = plan_of(flags, written, chosen)
+        objectives = _objectives(made, written, objective or [])
+        spans = _spans(flags)
+        with target_of(url or written.url, flags, written, chosen) as target:
+            folder = RunFolder(run_dir or default_path(datetime.now(UTC))).path.resolve()
+            answer = _sought(made, objectives, target, flags, spans, folder)
+            answer = replace(answer, asked_per_s=at_least)
+    _show(answer, folder, as_json=as_json)
+    raise typer.Exit(answer.exit_code)
+
+
+def _objectives(plan: Plan, written: PlanFile, given: list[str]) -> list[Objective]:
+    try:
+        from loadgen.objectives import parse_objective
+        from loadgen.users import users_of
+    except ImportError as fault:
+        raise ConfigurationFaulty(f"{fault.name} is missing: pip install 'wireproof[load]'") from fault
+    users_of(plan)
+    return [parse_objective(text) for text in [*written.objectives, *given] or DEFAULT_OBJECTIVES]
+
+
+def _spans(flags: dict[str, Any]) -> tuple[float, float]:
+    shortest_s, longest_s = span_s(flags["shortest_step"]), span_s(flags["longest_step"])
+    if not 1 <= shortest_s <= longest_s:
+        raise ConfigurationFaulty("--shortest-step must be at least 1s, and no longer than --longest-step")
+    if flags["first"] > flags["most"]:
+        raise ConfigurationFaulty("--from must be no more than --to")
+    return shortest_s, longest_s
+
+
+def _sought(
+    plan: Plan,
+    objectives: list[Objective],
+    target: Target,
+    flags: dict[str, Any],
+    spans: tuple[float, float],
+    folder: Path,
+) -> Answer:
+    from loadgen.capacity.seeking import Seeking
+
+    console = Console(stderr=True)
+    quiet = flags["as_json"]
+
+    def on_step(step: Step) -> None:
+        if not quiet:
+            console.print(step_line(step), soft_wrap=True)
+
+    def watch(step_plan: Plan) -> tuple[Progress, Callable[[dict[str, Any]], object]]:
+        progress = Progress(step_plan, quiet=quiet, console=console)
+        return progress, progress.row
+
+    search = Search(flags["first"], flags["most"], precision=flags["precision"], repeats=flags["repeats"])
+    seeking = Seeking(plan, search, objectives, target, *spans, flags["knee_factor"], on_step, watch)
+    return seeking.run(folder)
+
+
+def _show(answer: Answer, folder: Path, *, as_json: bool) -> None:
+    summary = answer.to_json()
+    text = json.dumps(summary, indent=2)
+    (folder / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
+    if as_json:
+        typer.echo(text)
+        return
+    console = Console(width=None if os.isatty(1) else 160)
+    render(summary, console)
+    console.print(Text(f"Run folder: {folder}"), soft_wrap=True)

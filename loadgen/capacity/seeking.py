@@ -1,0 +1,114 @@
+"""Runs the steps of a search, each a load test of its own in a folder of its own, so that none inherits what waits from the one before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from loadgen.arrivals import Arrivals, Segment
+from loadgen.capacity.answer import Answer
+from loadgen.capacity.step import Measured, Step, Window, judged, samples_for
+from loadgen.command import Errand, carry_out
+from loadgen.faults import CannotTest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+    from loadgen.capacity.search import Search
+    from loadgen.objectives import Objective
+    from loadgen.plan import Plan
+    from loadgen.target import Target
+
+STEPS_FOLDER: Final = "steps"
+
+
+@dataclass
+class Seeking:
+    """One search for a capacity.
+
+    Attributes:
+        plan: Of every step, but for its arrivals, its length and its folder.
+        shortest_s: A step lasts at least so long.
+        longest_s: And at most so long, even where a percentile would need more.
+        knee_factor: By how much the 99th percentile may rise before the knee.
+        on_step: Is called with a step that is over.
+        watch: Is called with the plan of a step that begins; returns a context manager, and what takes its rows of progress.
+
+    """
+
+    plan: Plan
+    search: Search
+    objectives: list[Objective]
+    target: Target
+    shortest_s: float
+    longest_s: float
+    knee_factor: float
+    on_step: Callable[[Step], object]
+    watch: Callable[[Plan], tuple[AbstractContextManager[object], Callable[[dict[str, Any]], object]]]
+    steps: list[Step] = field(default_factory=list)
+    is_interrupted: bool = False
+
+    def run(self, folder: Path) -> Answer:
+        """Run steps until the edge is found or cannot be.
+
+        Raises:
+            CannotTest: If not even the first step can be run.
+
+        """
+        while (rate := self.search.next_rate()) is not None:
+            step = self._step(rate, folder)
+            if step is None:
+                self.is_interrupted = True
+                break
+            self.steps.append(step)
+            self.search.take(rate, step.verdict)
+            self.on_step(step)
+        return Answer(
+            self.plan,
+            self.target.url,
+            self.search,
+            self.steps,
+            self.objectives,
+            self.knee_factor,
+            self.is_interrupted,
+        )
+
+    def _step(self, rate: float, folder: Path) -> Step | None:
+        """Run a step; None where it was interrupted."""
+        wanted = samples_for(self.objectives)
+        pushes = self.steps[-1].pushes_per_act if self.steps else 1.0
+        duration_s = round(min(max(wanted / (rate * pushes), self.shortest_s), self.longest_s), 1)
+        own = folder / STEPS_FOLDER / f"{len(self.steps) + 1:02d}-{rate:g}"
+        own.mkdir(parents=True)
+        plan = msgspec.structs.replace(
+            self.plan,
+            arrivals=Arrivals("open", f"{rate:g}/s", segments=(Segment(duration_s, rate, rate),)),
+            duration_s=duration_s,
+            run=f"{self.plan.run}-{len(self.steps) + 1}",
+        )
+        window = Window(duration_s)
+        shown, show = self.watch(plan)
+
+        def see(row: dict[str, Any]) -> None:
+            window.see(row)
+            show(row)
+
+        errand = Errand(plan, self.objectives, on_row=see)
+        errand.aim(self.target, own)
+        with shown:
+            results = carry_out(errand)
+        if results.is_interrupted:
+            return None
+        if not self.steps and not results.acts["started"]:
+            raise CannotTest(results.notes[0] if results.notes else "no agent could act")
+        told = own.relative_to(folder).as_posix()
+        return judged(Measured(results, window, rate, wanted, self._lowest_p99_ms(), told))
+
+    def _lowest_p99_ms(self) -> float | None:
+        lowest = min(self.steps, key=lambda step: step.rate_per_s, default=None)
+        return lowest.p99_ms if lowest else None
