@@ -18,6 +18,7 @@ from rich.text import Text
 from loadgen.arrivals import SYNTAX as ARRIVALS
 from loadgen.arrivals import parse_arrivals, span_s
 from loadgen.faults import CannotTest, ConfigurationFaulty
+from loadgen.machines import master_at, work_for
 from loadgen.plan import TOKEN_VARIABLE, Plan, PlanFile, read_plan_file
 from loadgen.progress import Progress
 from loadgen.target import Target, checked_url, own_server
@@ -64,6 +65,21 @@ def load_(
         float | None, typer.Option(min=0.1, help="Ceiling of connections opened a second.")
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes of the generator.")] = 1,
+    master: Annotated[
+        bool, typer.Option("--master", help="Let workers do it, on this or other machines.")
+    ] = False,
+    expect_workers: Annotated[
+        int | None, typer.Option(min=1, help="With --master: for how many it waits.")
+    ] = None,
+    bind: Annotated[
+        str | None, typer.Option(metavar="HOST[:PORT]", help="With --master: where it listens.")
+    ] = None,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Work for a master, which says what is to be done.")
+    ] = False,
+    master_host: Annotated[
+        str, typer.Option(metavar="HOST[:PORT]", help="With --worker: where the master is.")
+    ] = "127.0.0.1",
     control: Annotated[
         str | None, typer.Option(metavar="URL", help="The control socket, if elsewhere.")
     ] = None,
@@ -95,11 +111,16 @@ def load_(
     """
     flags = dict(locals())
     with one_line_errors():
+        if worker:
+            raise typer.Exit(work_for(master_host, processes, control_token or "", run_dir))
+        leader = master_at(bind, expect_workers) if master else None
+        flags["processes"] = leader.workers if leader else processes
         written = read_plan_file(plan)
         chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
         # Before a server is started for it, everything that the user has written is read.
         errand = _errand(plan_of(flags, written, chosen), [*written.objectives, *(objective or [])])
         with target_of(url or written.url, flags, written, chosen) as target:
+            errand.master = leader
             results, folder = _run(errand, target, flags)
     _show(results, folder, as_json=as_json)
     raise typer.Exit(results.exit_code)

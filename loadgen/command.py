@@ -16,6 +16,7 @@ import msgspec
 
 from loadgen.engine.conductor import PROGRESS_FILE, RESULT_FILE
 from loadgen.faults import CannotTest, ConfigurationFaulty
+from loadgen.machines import LOCUSTFILE
 from loadgen.plan import PLAN_VARIABLE, TOKEN_VARIABLE, Plan, write_plan
 from loadgen.results import Results, results_of
 from loadgen.users import groups_per_user, users_of
@@ -23,13 +24,13 @@ from loadgen.users import groups_per_user, users_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from loadgen.machines import Master
     from loadgen.objectives import Objective
     from loadgen.target import Target
 
 PLAN_FILE: Final = "plan.json"
 LOG_FILE: Final = "locust.log"
 SUMMARY_FILE: Final = "load.json"
-LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 LOOK_S: Final = 0.1
 SPARE_FILES: Final = 500
 INTERRUPTED_S: Final = 10.0
@@ -43,6 +44,7 @@ class Errand:
     Attributes:
         server_pid: Of an own server, whose share of the machine is told.
         web_port: Where Locust's web page is served; None for none.
+        master: Where workers on other machines find it; None where there are none.
         on_row: Is called with each row of progress.
 
     """
@@ -52,6 +54,7 @@ class Errand:
     token: str = ""
     server_pid: int | None = None
     web_port: int | None = None
+    master: Master | None = None
     on_row: Callable[[dict[str, Any]], object] | None = None
 
     def aim(self, target: Target, folder: Path) -> None:
@@ -138,7 +141,10 @@ def _command(errand: Errand) -> list[str]:
         "--stop-timeout",
         "1",
     ]
-    command += ["--processes", str(plan.processes)] if plan.processes > 1 else []
+    if errand.master is not None:
+        command += errand.master.flags
+    elif plan.processes > 1:
+        command += ["--processes", f"{plan.processes}"]
     if errand.web_port is None:
         return [*command, "--headless", "--only-summary"]
     return [*command, "--autostart", "--web-host", "127.0.0.1", "--web-port", str(errand.web_port)]

@@ -4,6 +4,7 @@
 import locust  # isort: skip
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +15,25 @@ from locust.runners import MasterRunner, WorkerRunner
 from loadgen.client.plays import Play
 from loadgen.engine.conductor import Conductor
 from loadgen.engine.generator import Generator
+from loadgen.engine.handing_out import ask_for_plan, hand_out
 from loadgen.engine.stage import LocustStage, Player
 from loadgen.faults import LoadError
-from loadgen.plan import PLAN_VARIABLE, TOKEN_VARIABLE, Plan, read_plan
+from loadgen.plan import FOLDER_VARIABLE, PLAN_VARIABLE, TOKEN_VARIABLE, Plan, read_plan
 from loadgen.users import groups_of, groups_per_user
-
-PLAN: Plan = read_plan(Path(os.environ[PLAN_VARIABLE]))
-GROUPS_PER_USER = groups_per_user(PLAN)
 
 
 class AgentsUser(locust.User):
     """A Locust user: some groups of agents, which act on the event loop without it."""
 
     generator: Generator
+    is_known = Event()
+    """Set with the generator, once the plan of the run is there."""
 
     def on_start(self) -> None:
         """Make the groups, and wait until they are ready."""
         opened = Event()
-        self._opening = self.generator.open(GROUPS_PER_USER)
+        self.is_known.wait()
+        self._opening = self.generator.open(groups_per_user(self.generator.plan))
 
         async def wait() -> None:
             await self._opening
@@ -52,29 +54,47 @@ class AgentsUser(locust.User):
 
 def take_part(environment: Any, runner: Any, **_more: Any) -> None:
     """Conduct the run, or play in it, or both where this process is alone."""
+    known = os.environ.get(PLAN_VARIABLE)
+    if known is None:
+        ask_for_plan(runner, lambda plan: _play(runner, plan))
+        return
+    plan = read_plan(Path(known))
     if not isinstance(runner, WorkerRunner):
-        conductor = Conductor(PLAN, LocustStage(runner, groups_of(PLAN)))
+        conductor = Conductor(plan, LocustStage(runner, groups_of(plan)))
+        hand_out(runner, plan)
         environment.process_exit_code = 0
         gevent.signal_handler(2, conductor.stop)
+        # Whoever stops the users on Locust's page, stops the run.
+        environment.events.test_stop.add_listener(lambda **_more: conductor.stop())
         gevent.spawn(conductor.run)
     if not isinstance(runner, MasterRunner):
-        _play(runner)
+        _play(runner, plan)
 
 
 locust.events.init.add_listener(take_part)  # type: ignore[no-untyped-call]
 
 
-def _play(runner: Any) -> None:
+def _play(runner: Any, plan: Plan | LoadError) -> None:
     try:
-        generator = Generator(PLAN, max(0, runner.worker_index), os.environ.get(TOKEN_VARIABLE, ""))
+        if isinstance(plan, LoadError):
+            raise plan
+        generator = Generator(plan, max(0, runner.worker_index), os.environ.get(TOKEN_VARIABLE, ""))
     except LoadError as fault:
-        raise SystemExit(f"wireproof: {fault}") from fault
-    AgentsUser.generator = generator
-    Player(runner, generator)
+        if not isinstance(runner, WorkerRunner):
+            raise SystemExit(f"wireproof: {fault}") from fault
+        # A greenlet that fails does not end its process.
+        sys.stderr.write(f"wireproof: {fault}\n")
+        runner.quit()
+        os._exit(3)
+    folder = os.environ.get(FOLDER_VARIABLE)
+    player = Player(runner, generator, Path(folder) if folder else None)
+    runner.environment.events.quitting.add_listener(lambda **_more: player.leave())
 
     def ready(fault: BaseException | None) -> None:
         if fault is not None:
             generator.faults.append(str(fault))
             generator.give_up()
 
-    generator.start(max(1, PLAN.processes), ready)
+    generator.start(max(1, plan.processes), ready)
+    AgentsUser.generator = generator
+    AgentsUser.is_known.set()

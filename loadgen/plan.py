@@ -13,6 +13,8 @@ from loadgen.faults import ConfigurationFaulty
 
 PLAN_VARIABLE: Final = "WIREPROOF_LOAD_PLAN"
 """Names the file of the plan to the processes of Locust."""
+FOLDER_VARIABLE: Final = "WIREPROOF_LOAD_FOLDER"
+"""Where a worker keeps what it has measured itself; nowhere where it is not set."""
 TOKEN_VARIABLE: Final = "WIREPROOF_CONTROL_TOKEN"  # noqa: S105 - the name of a variable, not a token
 
 Provisioning = Literal["control", "invented"]

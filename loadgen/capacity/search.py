@@ -12,8 +12,8 @@ from typing import Final
 
 SMALLEST_PER_S: Final = 0.1
 """Below it no load is sought."""
-UNFIT_TWICE: Final = 2
-"""So often the generator may be the bottleneck at one rate before it counts as its limit."""
+UNFIT_RUNS: Final = 3
+"""So often the generator may be the bottleneck at one rate before that counts as its limit: others may disturb it once or twice."""
 
 
 class Verdict(StrEnum):
@@ -64,7 +64,7 @@ class Search:
     def unfit_per_s(self) -> float | None:
         """The rate that the generator cannot offer, if that has ended the search."""
         return min(
-            (rate for rate, votes in self._votes.items() if votes[Verdict.UNFIT] >= UNFIT_TWICE), default=None
+            (rate for rate, votes in self._votes.items() if votes[Verdict.UNFIT] >= UNFIT_RUNS), default=None
         )
 
     def next_rate(self) -> float | None:

@@ -118,12 +118,13 @@ class Window:
             sum(acts[at] for acts in self._last.values()) - sum(acts[at] for acts in self._first.values())
             for at in (0, 1)
         )
-        return started / due if due > 0 else None
+        return min(1.0, started / due) if due > 0 else None
 
     @property
     def answered_share(self) -> float | None:
         """The share of the pushes that was answered by ok, as fast as they came; None where nothing was sent."""
-        return self.ok / self.sent if self.sent else None
+        # More is answered than sent where a queue is worked off.
+        return min(1.0, self.ok / self.sent) if self.sent else None
 
 
 @dataclass(frozen=True, slots=True)

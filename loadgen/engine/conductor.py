@@ -50,6 +50,9 @@ class Stage(Protocol):
     def results(self) -> list[dict[str, Any]] | None:
         """Return what all have to tell; None as long as some have not."""
 
+    def told(self) -> list[dict[str, Any]]:
+        """Return what those have to tell who have."""
+
     def seconds(self) -> list[dict[str, Any]]:
         """Return what happened in the seconds since the last call."""
 
@@ -142,7 +145,7 @@ class Conductor:
                 return results
             gevent.sleep(LOOK_S)
         self.note = "not all workers have told their results"
-        return []
+        return self._stage.told()
 
     def _report(self) -> None:
         ready, failed = self._stage.groups()

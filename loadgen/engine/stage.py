@@ -8,6 +8,8 @@ import gevent
 import msgspec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from loadgen.engine.generator import Generator
 
 HELLO: Final = "wireproof-hello"
@@ -18,6 +20,8 @@ RESULT: Final = "wireproof-result"
 
 OPENING_S: Final = 0.1
 SECOND_S: Final = 1.0
+LEAVING_S: Final = 2.0
+"""How long a process that has to end waits for its judge."""
 
 
 class LocustStage:
@@ -56,12 +60,16 @@ class LocustStage:
 
     def stop(self, within_s: float | None) -> None:
         """Let all start nothing more, and tell their results; within a time, whatever is under way, where one is given."""
-        for worker in self._ready:
+        for worker in self._ready.keys() - self._results.keys():
             self._send(STOP, {"within_s": within_s}, worker)
 
     def results(self) -> list[dict[str, Any]] | None:
         """Return what all have to tell; None as long as some have not."""
         return None if self._results.keys() < self._ready.keys() else list(self._results.values())
+
+    def told(self) -> list[dict[str, Any]]:
+        """Return what those have to tell who have."""
+        return list(self._results.values())
 
     def seconds(self) -> list[dict[str, Any]]:
         """Return what happened in the seconds since the last call."""
@@ -86,10 +94,18 @@ class LocustStage:
 
 
 class Player:
-    """One generator, as a worker of Locust: it takes the conductor's messages and tells how it fares."""
+    """One generator, as a worker of Locust: it takes the conductor's messages and tells how it fares.
 
-    def __init__(self, runner: Any, generator: Generator) -> None:
+    Args:
+        runner: Of Locust.
+        generator: Of this process.
+        folder: Where what it has measured is kept, too; None for nowhere.
+
+    """
+
+    def __init__(self, runner: Any, generator: Generator, folder: Path | None = None) -> None:
         self._runner = runner
+        self._folder = folder
         self._generator = generator
         self._is_open = True
         self._is_ended = False
@@ -98,6 +114,14 @@ class Player:
         runner.register_message(STOP, self._on_stop)
         gevent.spawn(self._say_hello)
         gevent.spawn(self._tell_seconds)
+
+    def leave(self) -> None:
+        """Tell what was measured, if that is not done: this process is about to end, whatever the others do."""
+        if not self._is_ended:
+            self._is_ended, self._is_open = True, False
+            self._within_s = LEAVING_S
+            self._generator.stop()
+            self._tell_result()
 
     def _say_hello(self) -> None:
         while self._is_open:
@@ -135,7 +159,10 @@ class Player:
         self._generator.shut()
         if self._generator.tape is not None:
             result["judge"] = self._generator.tape.verdict(self._within_s)
-        self._send(RESULT, {"json": msgspec.json.encode(result)})
+        json = msgspec.json.encode(result)
+        if self._folder is not None:
+            (self._folder / f"worker-{result['process']}.json").write_bytes(json)
+        self._send(RESULT, {"json": json})
 
     def _send(self, name: str, data: dict[str, Any]) -> None:
         self._runner.send_message(name, data)

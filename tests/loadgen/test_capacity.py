@@ -165,7 +165,7 @@ def test_the_answer_names_what_gave_way_first() -> None:
 def test_a_limit_of_the_generator_names_no_capacity() -> None:
     """It says so, with exit code 4, unless what was asked for was seen to hold."""
     unfit = replace(at(200, None), verdict=Verdict.UNFIT, reasons=(Reason("generator", "cpu", "busy"),))
-    found = answer([at(100, 2), unfit, unfit])
+    found = answer([at(100, 2), unfit, unfit, unfit])
     assert (found.capacity_per_s, found.exit_code) == (None, ExitCode.UNTOLD)
     assert "no capacity is named" in found.told
     assert found.gave_way == unfit.reasons

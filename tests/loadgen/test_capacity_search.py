@@ -68,10 +68,10 @@ def test_the_most_is_not_exceeded() -> None:
 
 
 def test_a_generator_at_its_limit_ends_the_search() -> None:
-    """A rate that the generator cannot offer, twice, is neither held nor given way to."""
+    """A rate that the generator cannot offer, again and again, is neither held nor given way to."""
     search = Search(50, 1_000)
     tried = sought(search, lambda rate: Verdict.HOLDS if rate < 200 else Verdict.UNFIT)
-    assert tried == [50, 100, 200, 200]
+    assert tried == [50, 100, 200, 200, 200]
     assert (search.holds_per_s, search.gives_way_per_s, search.unfit_per_s) == (100, None, 200)
 
 
