@@ -134,6 +134,8 @@ def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
         writer.footer(footer)
     run = Run(header=header, cases=results, footer=footer)
     write_junit(run, folder.junit)
+    if plan.gate is not None:
+        plan.gate.update(results)
     recorded = record(folder.path, run.cases, run.header, plan.api, plan.endpoint, is_own=plan.is_own)
     if recorded and plan.effort is not None and not end.interrupted:
         # Here, since a run without findings can do without what it takes.

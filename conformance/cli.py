@@ -143,13 +143,8 @@ def check(
         chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
         part = None if shard is None else shard_of(shard)
         choice = Choice(include or [], exclude or [], part, is_hurried=budget is not None)
-        overrides = {
-            "url": url,
-            "control": control,
-            "control_token": control_token,
-            "ca": ca,
-            "vsn": vsn and vsn.value,
-        }
+        overrides: dict[str, Any] = {"url": url, "control": control, "control_token": control_token, "ca": ca}
+        overrides["vsn"] = vsn and vsn.value
         limit_s = None if budget is None else seconds_of(budget)
         effort = (
             None if reproducer_time == "none" else Effort(seconds_of(reproducer_time), is_shrinking=shrink)
@@ -182,11 +177,8 @@ def check(
                 effort=effort,
             )
             run = run_check(plan, folder, quiet=as_json)
-        updated = gate.update(run.cases) if gate is not None and update_baseline else None
     with whole_output(run.footer.exit_code):
         _show(run, folder.path, gate, as_json=as_json)
-        if updated is not None:
-            typer.echo(updated, err=as_json)
     raise typer.Exit(run.footer.exit_code)
 
 
@@ -209,6 +201,8 @@ def _gate(path: Path | None, existing: list[Case], *, is_updating: bool) -> Gate
 
 
 def _show(run: Run, folder: Path, gate: Gate | None, *, as_json: bool) -> None:
+    if gate is not None and gate.is_updating:
+        typer.echo(gate.told(run.cases), err=True)
     comparison = gate.comparison(run.cases) if gate is not None else None
     if as_json:
         told = summary(run) if comparison is None else {**summary(run), "baseline": comparison.as_json()}

@@ -13,7 +13,6 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
@@ -186,7 +185,7 @@ class Wire:
         self._restraint.check_raw(self._raw, data)
         self._restraint.wait()
         self._transcript.add(self.name, "sent", f"<{what}: {data[:60].hex(' ')}>")
-        self._sent("bytes", data)
+        self._transcript.took(Sent(self.number, "bytes", (data,)))
         self._write(data)
 
     def put(self, data: bytes, after_s: float = 0.0) -> None:
@@ -200,7 +199,7 @@ class Wire:
         self._restraint.check(b"".join(parts), is_text=True)
         self._restraint.wait()
         self._transcript.add(self.name, "sent", f"<{len(parts)} fragments: {b''.join(parts)!r}>")
-        self._sent("fragments", *parts)
+        self._transcript.took(Sent(self.number, "fragments", tuple(parts)))
         self._protocol.send_text(parts[0], fin=len(parts) == 1)
         for index, part in enumerate(parts[1:], start=2):
             self._protocol.send_continuation(part, fin=index == len(parts))
@@ -210,12 +209,9 @@ class Wire:
         """Send a WebSocket ping."""
         self._restraint.wait()
         self._transcript.add(self.name, "sent", f"<ping {data!r}>")
-        self._sent("ping", data)
+        self._transcript.took(Sent(self.number, "ping", (data,)))
         self._protocol.send_ping(data)
         self._flush()
-
-    def _sent(self, kind: Literal["text", "binary", "fragments", "ping", "bytes"], *parts: bytes) -> None:
-        self._transcript.took(Sent(self.number, kind, parts))
 
     def receive(self, until_s: float) -> Frame | None:
         """Return the next message; None when none came until the monotonic time `until_s` or the connection ended."""
@@ -242,7 +238,7 @@ class Wire:
         self._restraint.check(frame.data, is_text=frame.is_text)
         self._restraint.wait()
         self._transcript.add(self.name, "sent", frame.data.decode() if frame.is_text else frame.data)
-        self._sent("text" if frame.is_text else "binary", frame.data)
+        self._transcript.took(Sent(self.number, "text" if frame.is_text else "binary", (frame.data,)))
 
     def note_received(self, frame: Frame) -> None:
         """Put a message that was taken into the transcript."""

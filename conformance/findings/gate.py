@@ -59,16 +59,19 @@ class Gate:
         note = f"{footer.note}; {compared.note()}" if footer.note else compared.note()
         return footer.model_copy(update={"exit_code": code, "note": note})
 
-    def update(self, results: Iterable[CaseResult]) -> str:
-        """Write what is known after a run, and say what has changed.
+    def update(self, results: Iterable[CaseResult]) -> None:
+        """Write what is known after a run, where that is asked for.
 
         Raises:
             ConfigurationFaulty: If the file cannot be written.
 
         """
-        compared = self.comparison(results)
-        entries = compared.updated(self.baseline)
-        write(self.path, entries)
+        if self.is_updating:
+            write(self.path, self.comparison(results).updated(self.baseline))
+
+    def told(self, results: Iterable[CaseResult]) -> str:
+        """Say in one line how an update has changed the file."""
+        entries = self.comparison(results).updated(self.baseline)
         before, after = ({entry.key for entry in row} for row in (self.baseline.known, entries))
         without = sum(not entry.reason.strip() for entry in entries)
         told = f"{self.path}: {len(after - before)} added, {len(before - after)} dropped, {len(after)} in all"

@@ -34,7 +34,7 @@ def test_a_gate_lets_known_findings_pass_and_nothing_else(
     """New fails, unexplained fails, known passes, stale fails, and an update drops what is gone."""
     assert checked(deviating_url, path).returncode == 2  # there is no baseline yet
     made = checked(deviating_url, path, "--update-baseline")
-    assert (made.returncode, "1 added, 0 dropped, 1 in all" in made.stdout) == (0, True), made
+    assert (made.returncode, "1 added, 0 dropped, 1 in all" in made.stderr) == (0, True), made
     unexplained = checked(deviating_url, path)
     assert (unexplained.returncode, "1 new" in unexplained.stdout) == (FINDINGS, True)
     explain(path)
