@@ -76,8 +76,12 @@ def test_two_processes_measure_as_one(
 @pytest.mark.parametrize(
     ("deviation", "scenario", "requirement"),
     [
-        ("task/output_stream/relays-twice", "task-streaming", "task/stream-relayed"),
-        ("acknowledges-from-stale-copy", "transfers", "payment/nonce-executed-once"),
+        ("task/output_stream/relays-twice", ["task-streaming"], "task/stream-relayed"),
+        (
+            "acknowledges-from-stale-copy",
+            ["transfers", "--set", "twice=1"],
+            "payment/concurrent-acknowledge-executes-once",
+        ),
     ],
 )
 def test_what_a_server_breaks_is_named(
@@ -89,7 +93,7 @@ def test_what_a_server_breaks_is_named(
 ) -> None:
     """A server that breaks a rule, also one that only races show, is told by the id of the requirement."""
     server = start_server("--deviate", deviation)
-    options = ["--scenario", scenario, "--agents", "24", "--duration", "3s", "--seed", "2", "--json"]
+    options = ["--scenario", *scenario, "--agents", "24", "--duration", "3s", "--seed", "2", "--json"]
     told = summary(wireproof("load", server.url, "--control-token", TOKEN, *options), code=1)
     assert requirement in [row["requirement"] for row in told["findings"]]
 
