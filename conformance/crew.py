@@ -30,8 +30,8 @@ from reports.record import Verdict
 CAN_FORK: Final = hasattr(os, "fork")
 TICK_S: Final = 0.25
 END_S: Final = 2.0
-#: What a case may take beyond its own deadlines: closing its connections, and a busy machine.
-GRACE_S: Final = 20.0
+#: What a case may take beyond its own deadlines: closing its connections, drawing and shortening, and a busy machine.
+GRACE_S: Final = 120.0
 _MOST_DEATHS: Final = 10
 _SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 
@@ -294,10 +294,14 @@ def _work(task: Task, share: Share, pipe: Connection, others: Sequence[Connectio
 
 
 def _slim(outcome: Outcome) -> Outcome:
-    """Leave out the transcripts of a case that nothing is reported of."""
+    """Leave out what was sent and received in a case that nothing is reported of."""
     if any(attempt.breaches for attempt in outcome.attempts):
         return outcome
-    return replace(outcome, attempts=tuple(replace(one, transcript=()) for one in outcome.attempts))
+    return replace(outcome, attempts=tuple(_without_evidence(one) for one in outcome.attempts))
+
+
+def _without_evidence(attempt: Attempt) -> Attempt:
+    return replace(attempt, transcript=(), steps=(), places={})
 
 
 def _end_of(exit_code: int | None) -> str:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from conformance.budget import OUT_OF_BUDGET, is_over
+from conformance.budget import OUT_OF_BUDGET
 from conformance.case import Case
+from conformance.client.read_only import READ_ONLY
 from conformance.client.wire import HandshakeRefused, Unreachable, open_tcp
 from conformance.endpoint import Endpoint
 from conformance.faults import CannotProvision, CannotTell, CannotTest, Violation
@@ -130,10 +131,11 @@ def run_once(
         until_s: Monotonic time at which it is given up; it then counts as not run, whatever was seen.
 
     """
+    bench.restraint.has_denied = False
     lab = Lab(bench, case.id, number, program, until_s)
     try:
         ended, reason = _carry_out(lab, case.run)
-        is_cut_short = is_over(until_s)
+        seen_s = lab.found_s or time.monotonic()
     finally:
         lab.close()
     entries = tuple(lab.transcript.entries)
@@ -141,7 +143,10 @@ def run_once(
     if unknown:
         reason = f"the case reports a requirement that the documents do not have: {unknown[0]}"
         return Attempt((), entries, Verdict.ERROR, reason, lab.program)
-    if is_cut_short:
+    if bench.restraint.has_denied:
+        # Whatever the case has made of it: what it was to look at has not happened.
+        return Attempt((), entries, Verdict.NOT_RUN, READ_ONLY, lab.program)
+    if until_s is not None and seen_s >= until_s:
         # A wait that was cut short says nothing about the endpoint.
         return Attempt((), entries, Verdict.NOT_RUN, OUT_OF_BUDGET, lab.program)
     is_unanswered = ended is Verdict.INCONCLUSIVE and all(one.direction != "received" for one in entries)

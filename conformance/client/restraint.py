@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import NoReturn
 
 from conformance.client.deadline import Deadline
 from conformance.client.pace import Pace
@@ -22,6 +23,8 @@ class Restraint:
     read_only: ReadOnly | None = None
     deadline: Deadline | None = None
     """Of the attempt that is under way: what is spent on waiting for one's turn is given back to it."""
+    has_denied: bool = False
+    """Whether the attempt that is under way wanted to change something: then it says nothing, whatever it makes of that."""
 
     def wait(self) -> None:
         """Wait for one's turn to open a connection, to send, or to ask the provisioner for something.
@@ -51,7 +54,17 @@ class Restraint:
 
         """
         if self.read_only is not None and not self.read_only.allows(data, is_text=is_text):
-            raise CannotProvision(READ_ONLY)
+            self.deny()
+
+    def deny(self) -> NoReturn:
+        """Keep a case from changing something.
+
+        Raises:
+            CannotProvision: Always.
+
+        """
+        self.has_denied = True
+        raise CannotProvision(READ_ONLY)
 
     def check_raw(self, messages: RawMessages, data: bytes) -> None:
         """Let bytes pass that are not written by a library; `messages` knows what went before on the connection.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from conformance.client.deadline import Deadline
 from conformance.faults import Breach, CannotTell, Violation
 from conformance.fixtures.lab import Lab
 from conformance.machines.drawing import Machine
@@ -51,7 +52,7 @@ class Search:
         self._lab = lab
         self._company = company
         self._effort = effort
-        self._until_s = time.monotonic() + effort.drawing_s
+        self._until_s = Deadline(effort.drawing_s, lab.until_s).cap(effort.drawing_s)
         self._labs = 0
         self._example: Example | None = None
         self.found: Evidence | None = None
@@ -116,12 +117,15 @@ class Search:
         for breach in evidence.breaches:
             self._advice.setdefault(breach.requirement, breach)
         self._in_vain = 0 if evidence.cut_short is None else self._in_vain + 1
+        if evidence.violation is not None:
+            self._lab.found_s = time.monotonic()
         is_late = time.monotonic() >= self._until_s or self._in_vain >= IN_VAIN
         if evidence.violation is not None or is_late:
             raise _Enough
 
     def _shortest(self, found: Evidence) -> tuple[Evidence, bool]:
-        allowance = Allowance(self._effort.shortening, self._effort.shortening_s)
+        left_s = Deadline(self._effort.shortening_s, self._lab.until_s).cap(self._effort.shortening_s)
+        allowance = Allowance(self._effort.shortening, max(0.0, left_s - time.monotonic()))
         cause = self._company.cause(found.breaches[0].requirement)
 
         def shows(evidence: Evidence) -> bool:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from conformance.case import Case
+from conformance.client.read_only import READ_ONLY, ReadOnly
 from conformance.endpoint import Endpoint
-from conformance.engine import admit, reach, run_cases
+from conformance.engine import admit, reach, run_cases, run_once
 from conformance.faults import CannotProvision, CannotTell, CannotTest, Violation
 from conformance.fixtures.lab import Lab
 from conformance.verdicts import Judge
@@ -193,3 +197,40 @@ def test_a_listener_that_never_answers_cannot_be_tested(bench_at: Any) -> None:
         pytest.raises(CannotTest, match="no answer"),
     ):
         admit(bench_at(f"ws://127.0.0.1:{listener.getsockname()[1]}", connect_s=0.3))
+
+
+def test_a_finding_made_in_time_is_kept_though_the_case_goes_on(bench_at: Any, api: Api) -> None:
+    """A case that shows its finding better after the end of the budget has found it before."""
+    bench, until_s = bench_at(), time.monotonic() + 0.1
+
+    def run(lab: Lab) -> None:
+        lab.found_s = time.monotonic()
+        time.sleep(max(0.0, until_s - time.monotonic()) + 0.01)
+        raise Violation(BINDING, "a", "b")
+
+    case = Case("task/some", "task", (BINDING,), "Something.", run)
+    assert len(run_once(bench, case, 1, until_s=until_s).breaches) == 1
+    assert (
+        run_once(bench, replace(case, run=raising(Violation(BINDING, "a", "b"))), 1, until_s=until_s).breaches
+        == ()
+    )
+
+
+@pytest.mark.parametrize("after", [None, Violation(BINDING, "a", "b"), CannotTell("what I wanted")])
+def test_a_case_that_was_denied_something_did_not_run(
+    bench_at: Any, api: Api, after: Exception | None
+) -> None:
+    """Whatever it makes of the denial: neither its pass nor its finding means anything; the next case is not concerned."""
+    bench = bench_at()
+    bench.restraint.read_only = ReadOnly(api)
+
+    def run(lab: Lab) -> None:
+        with suppress(CannotProvision):
+            lab.bench.restraint.check(b'["1","2","task:t","complete",{}]', is_text=True)
+        if after is not None:
+            raise after
+
+    case = Case("task/some", "task", (BINDING,), "Something.", run)
+    denied = run_once(bench, case, 1)
+    assert (denied.ended, denied.reason, denied.breaches) == (Verdict.NOT_RUN, READ_ONLY, ())
+    assert run_once(bench, replace(case, run=lambda _lab: None), 1).ended is None
