@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from conformance.budget import OUT_OF_BUDGET, Budget
 from conformance.case import Case, Phase
+from conformance.client.doubts import KEPT_TIMES, MOST_STRETCH, Doubts
 from conformance.client.pace import Pace
 from conformance.client.read_only import READ_ONLY, ReadOnly
 from conformance.client.restraint import Restraint
@@ -154,21 +155,23 @@ def _prepared(plan: Plan, judge: Judge, pace: Pace | None, log: PhaseLog) -> Cre
             bench = stack.enter_context(_bench(plan, Share(), pace))
         with log.of(Phase.CONTROLS):
             admit(bench)
+        far_s = bench.doubts.slow_answer_s()
     return crew_of(
         Task(
             plan.cases,
             judge,
-            lambda share: _bench(plan, share, pace),
+            lambda share: _bench(plan, share, pace, far_s),
             until_s=plan.budget.until_s if plan.budget else None,
             # Whoever waits for its turn is not late.
-            longest_s=None if pace else plan.endpoint.profile.timeouts.case_s,
+            longest_s=None if pace else MOST_STRETCH * plan.endpoint.profile.timeouts.case_s,
         ),
         plan.workers,
     )
 
 
 @contextmanager
-def _bench(plan: Plan, share: Share, pace: Pace | None) -> Iterator[Bench]:
+def _bench(plan: Plan, share: Share, pace: Pace | None, far_s: float = 0.0) -> Iterator[Bench]:
+    """Make a bench that knows how long an answer of the endpoint takes."""
     restraint = Restraint(pace, ReadOnly(plan.api) if plan.is_read_only else None)
     with provisioning(plan.endpoint, plan.api, share) as provisioner:
         yield Bench(
@@ -178,6 +181,7 @@ def _bench(plan: Plan, share: Share, pace: Pace | None) -> Iterator[Bench]:
             plan.seed,
             plan.label,
             restraint=restraint,
+            doubts=Doubts(answer_times_s=deque([far_s], KEPT_TIMES)),
         )
 
 

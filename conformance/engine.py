@@ -16,7 +16,7 @@ from conformance.case import Case
 from conformance.client.read_only import READ_ONLY
 from conformance.client.wire import HandshakeRefused, Unreachable, open_tcp
 from conformance.endpoint import Endpoint
-from conformance.faults import CannotProvision, CannotTell, CannotTest, Violation
+from conformance.faults import CannotProvision, CannotTell, CannotTest, OutOfTime, Violation
 from conformance.fixtures.lab import Bench, Lab
 from conformance.verdicts import Attempt, Judge, Told
 from reports.record import CaseResult, Verdict
@@ -170,7 +170,7 @@ def _carry_out(lab: Lab, run: Callable[[Lab], None]) -> tuple[Verdict | None, st
             exc.breach,
             *(breach for breach in lab.breaches if breach.requirement != exc.breach.requirement),
         ]
-    except CannotTell as exc:
+    except (CannotTell, OutOfTime) as exc:
         return Verdict.INCONCLUSIVE, str(exc)
     except CannotProvision as exc:
         return Verdict.NOT_RUN, str(exc)

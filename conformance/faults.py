@@ -1,6 +1,6 @@
 """How a case ends other than by passing; blame is in the type.
 
-`Violation` accuses the endpoint. `CannotTell` accuses nobody. `CannotProvision` says that a prerequisite is missing.
+`Violation` accuses the endpoint. `CannotTell` and `OutOfTime` accuse nobody. `CannotProvision` says that a prerequisite is missing.
 `CannotTest` ends the run: the endpoint cannot be reached or will not let us in. Anything else that escapes a case is our
 own fault and gets the verdict `error`.
 """
@@ -33,6 +33,14 @@ class Violation(Exception):
 
 class CannotTell(Exception):
     """Neither a pass nor a violation can be concluded (a control failed, an effect is not observable)."""
+
+
+class OutOfTime(Exception):
+    """The time of the case is up; accuses nobody, not even where a doubt would.
+
+    It is no `CannotTell`: some cases take a doubt about one thing for a breach of another, and what did not come when nobody
+    could wait any more says nothing about the endpoint.
+    """
 
 
 class CannotProvision(Exception):

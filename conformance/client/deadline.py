@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from conformance.faults import OutOfTime
+
 
 class Deadline:
     """An absolute end for everything that a case waits for: so many seconds from now, or a monotonic time before that."""
@@ -20,6 +22,16 @@ class Deadline:
     def has_passed(self) -> bool:
         """Whether the time is up."""
         return time.monotonic() >= self._at_s
+
+    def check(self, who: str) -> None:
+        """Go on only where there is time left: what did not come when nobody could wait any more shows nothing.
+
+        Raises:
+            OutOfTime: If the time is up.
+
+        """
+        if self.has_passed:
+            raise OutOfTime(f"{who}: the time of the case is up")
 
     def extend(self, seconds: float) -> None:
         """Give more time, for what was spent on waiting for ourselves; never beyond the latest time."""

@@ -22,6 +22,13 @@ Kind: TypeAlias = tuple[str, str]
 """Family and event of an effect."""
 
 
+KEPT_TIMES = 100
+PROMPT_S = 0.01
+"""What an answer takes at most where the endpoint is near."""
+MOST_STRETCH = 4
+"""How many times as long as there a case may take at most."""
+
+
 @dataclass(slots=True)
 class Doubts:
     """What has not worked in earlier cases of a run, so that later ones need not wait for it in vain.
@@ -35,7 +42,7 @@ class Doubts:
     missing_effects: dict[tuple[str, str], int] = field(default_factory=dict)
     """How often in a row an effect (family, event) has been waited for in vain."""
 
-    answer_times_s: deque[float] = field(default_factory=lambda: deque(maxlen=100))
+    answer_times_s: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_TIMES))
     """How long the latest answers have taken: a distant endpoint is not to be taken for one that does not answer."""
     case: str = ""
     """The case that is being run."""
@@ -67,7 +74,7 @@ class Doubts:
 
     def allowance_s(self, shortest_s: float) -> float:
         """Return how long to wait for what should come at once: longer where answers of this endpoint take longer."""
-        return max(shortest_s, SLOWEST_FACTOR * self._slow_answer_s())
+        return max(shortest_s, SLOWEST_FACTOR * self.slow_answer_s())
 
     def _enough(self) -> int:
         """Return how many waits in vain bring an effect into doubt: few, where the endpoint leaves out so much else."""
@@ -80,7 +87,11 @@ class Doubts:
             known = self.missing_effects.get(kind, 0)
             self.missing_effects[kind] = max(known, missed) if missed else 0
 
-    def _slow_answer_s(self) -> float:
+    def stretch(self) -> float:
+        """Return how many times as long as with an endpoint that is near a case may take: it waits for many answers."""
+        return min(MOST_STRETCH, max(1.0, self.slow_answer_s() / PROMPT_S))
+
+    def slow_answer_s(self) -> float:
         """Return the time within which 95 of 100 answers have come; 0 before the first."""
         ordered = sorted(self.answer_times_s)
         return ordered[int(len(ordered) * 0.95)] if ordered else 0.0

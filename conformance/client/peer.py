@@ -259,18 +259,28 @@ class Peer:
             pass
         return self.wire.closed
 
+    def wait_pong(self, data: bytes) -> bool:
+        """Wait for the pong to a ping with this payload; tell whether it has come in time.
+
+        Raises:
+            OutOfTime: If the time of the whole case is up.
+
+        """
+        has_come = self.wire.wait_pong(data, self.deadline.cap(self.reply_s))
+        if not has_come:
+            self.deadline.check(self.name)
+        return has_come
+
     def _pump(self, until_s: float) -> bool:
         """Take one more message; False when the time is up or the connection has ended.
 
         Raises:
-            CannotTell: If the time of the whole case is up.
+            OutOfTime: If the time of the whole case is up.
 
         """
         frame = self.wire.receive(until_s)
-        if frame is None and self.deadline.has_passed:
-            # What did not come when nobody could wait any more says nothing about the endpoint.
-            raise CannotTell(f"{self.name}: the time of the case is up")
         if frame is None:
+            self.deadline.check(self.name)
             return False
         self.wire.note_received(frame)
         message = self.monitor.read(frame)

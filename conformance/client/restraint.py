@@ -12,7 +12,7 @@ from typing import NoReturn
 from conformance.client.deadline import Deadline
 from conformance.client.pace import Pace
 from conformance.client.read_only import READ_ONLY, RawMessages, ReadOnly
-from conformance.faults import CannotProvision, CannotTell
+from conformance.faults import CannotProvision, OutOfTime
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Restraint:
         """Wait for one's turn to open a connection, to send, or to ask the provisioner for something.
 
         Raises:
-            CannotTell: If the time of the run is up before.
+            OutOfTime: If the time of the case is up before.
 
         """
         if self.pace is None:
@@ -44,7 +44,7 @@ class Restraint:
         self.deadline.extend(wait_s)
         time.sleep(max(0.0, self.deadline.cap(wait_s) - time.monotonic()))
         if self.deadline.has_passed:
-            raise CannotTell("the time of the case is up")
+            raise OutOfTime("the time of the case is up")
 
     def check(self, data: bytes, *, is_text: bool) -> None:
         """Let a whole message pass.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from conformance.client.transcript import Transcript
-from conformance.faults import Breach, CannotProvision, CannotTell, Violation
+from conformance.faults import Breach, CannotProvision, CannotTell, OutOfTime, Violation
 from conformance.fixtures.lab import Lab
 from conformance.machines.moves import Move, Program
 from conformance.machines.play import Play
@@ -104,7 +104,7 @@ class Example:
             act()
         except Violation as exc:
             self._violation = exc
-        except (CannotTell, CannotProvision) as exc:
+        except (CannotTell, OutOfTime, CannotProvision) as exc:
             self._cut_short = exc
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from conformance.client.doubts import DOUBTFUL_S, FIRST_PROBE, SLOWEST_FACTOR, WIDESPREAD, Doubts
+from conformance.client.doubts import (
+    DOUBTFUL_S,
+    FIRST_PROBE,
+    MOST_STRETCH,
+    PROMPT_S,
+    SLOWEST_FACTOR,
+    WIDESPREAD,
+    Doubts,
+)
 
 USUAL_S = 2.0
 
@@ -70,6 +78,18 @@ def test_a_distant_endpoint_is_given_more_time() -> None:
     assert doubts.patience_s("task", "progress", USUAL_S) == SLOWEST_FACTOR * 0.1
     doubts.answer_times_s.extend([1.5] * 100)
     assert doubts.patience_s("task", "progress", USUAL_S) == USUAL_S
+
+
+def test_a_case_with_a_distant_endpoint_may_take_longer() -> None:
+    """As much longer as answers do, up to a bound; near by it is as long as it is set."""
+    doubts = Doubts()
+    assert doubts.stretch() == 1
+    doubts.answer_times_s.extend([0.002] * 100)
+    assert doubts.stretch() == 1
+    doubts.answer_times_s.extend([2 * PROMPT_S] * 100)
+    assert doubts.stretch() == 2
+    doubts.answer_times_s.extend([1.0] * 100)
+    assert doubts.stretch() == MOST_STRETCH
 
 
 def test_other_effects_are_not_doubted() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.client.peer import Peer
-from conformance.faults import CannotTell, Violation
+from conformance.faults import CannotTell, OutOfTime, Violation
 from conformance.fixtures.lab import Lab
 from specs.message import Message
 
@@ -122,8 +122,10 @@ def test_a_barrier_on_a_dead_connection_cannot_tell(joined: Joined, react: Any) 
 def test_the_end_of_a_case_is_nobodys_silence(joined: Joined, react: Any) -> None:
     """What has not come when the time of the case is up accuses nobody."""
     peer = joined({"case_s": 1.0, "reply_s": 60.0}, cancel=[react("silence")])
-    with pytest.raises(CannotTell):
+    with pytest.raises(OutOfTime):
         peer.request(TOPIC, "cancel", {"reason": ""})
+    with pytest.raises(OutOfTime):
+        peer.wait_pong(b"never asked for")
 
 
 def test_a_malformed_frame_is_a_violation_wherever_it_comes(joined: Joined, react: Any) -> None:
