@@ -38,6 +38,9 @@ def main() -> int:
         done = subprocess.run(
             [*command, "--control-token", TOKEN, *options], cwd=ROOT, stdout=subprocess.PIPE, check=False
         )
+    if not done.stdout:
+        # It has said why on standard error.
+        return done.returncode
     summary = json.loads(done.stdout)
     print(json.dumps(summary, indent=2))
     is_clean = {verdict for verdict, count in summary["counts"].items() if count} <= CLEAN
