@@ -124,8 +124,11 @@ def unread(lab: Lab) -> None:
     talk, sleeper = scene.talk, scene.victim()
     if not talk.is_labelled or talk.event.relay is None:
         raise CannotTell("no event that can be repeated is relayed with a text of its own")
+    is_replying = True
     for _ in range(_UNREAD):
-        answer = talk.peer.request(talk.topic, talk.event.event, _long(talk.payload()))
+        push = talk.peer.push(talk.topic, talk.event.event, _long(talk.payload()))
+        answer = talk.peer.answer(push, None if is_replying else 0)
+        is_replying = is_replying and answer.kind != "silence"
         if answer.kind not in {"ok", "silence"}:
             raise CannotTell(f"a long push is not taken: {answer}")
         for listener in talk.listeners.values():
