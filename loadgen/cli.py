@@ -6,7 +6,7 @@ import json
 import os
 import random
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -18,6 +18,7 @@ from rich.text import Text
 from loadgen.arrivals import SYNTAX as ARRIVALS
 from loadgen.arrivals import parse_arrivals, span_s
 from loadgen.faults import CannotTest, ConfigurationFaulty
+from loadgen.live_metrics import LiveMetrics
 from loadgen.machines import master_at, work_for
 from loadgen.plan import TOKEN_VARIABLE, Plan, PlanFile, read_plan_file
 from loadgen.progress import Progress
@@ -97,6 +98,10 @@ def load_(
     judge: Annotated[bool, typer.Option(help="Judge all that is observed by the requirements.")] = True,
     web: Annotated[
         int | None, typer.Option("--web", metavar="PORT", help="Show Locust's web page there.")
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, metavar="PORT", help="Serve Prometheus metrics there while it runs."),
     ] = None,
     i_own_this_target: Annotated[
         bool, typer.Option("--i-own-this-target", help="The target is mine, though it is another machine.")
@@ -205,8 +210,19 @@ def _run(errand: Errand, target: Target, flags: dict[str, Any]) -> tuple[Results
 
     folder = RunFolder(flags["run_dir"] or default_path(datetime.now(UTC))).path.resolve()
     errand.aim(target, folder)
-    with Progress(errand.plan, quiet=flags["as_json"]) as progress:
-        errand.web_port, errand.on_row = flags["web"], progress.row
+    port = flags["metrics_port"]
+    with (
+        LiveMetrics(port) if port is not None else nullcontext() as metrics,
+        Progress(errand.plan, quiet=flags["as_json"]) as progress,
+    ):
+        errand.web_port = flags["web"]
+        takers = [progress.row, *([metrics.row] if metrics is not None else [])]
+
+        def on_row(row: dict[str, Any]) -> None:
+            for take in takers:
+                take(row)
+
+        errand.on_row = on_row
         return carry_out(errand), folder
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from loadgen.engine.conductor import PROGRESS_FILE, RESULT_FILE
+from loadgen.exports import export
 from loadgen.faults import CannotTest, ConfigurationFaulty
 from loadgen.machines import LOCUSTFILE
 from loadgen.plan import PLAN_VARIABLE, TOKEN_VARIABLE, Plan, write_plan
@@ -102,6 +103,7 @@ def carry_out(errand: Errand) -> Results:
     results = results_of(plan, outcome, errand.objectives, server_cpu.taken_s)
     if not results.groups["opened"] and results.notes:
         raise CannotTest(results.notes[0])
+    export(results, folder)
     (folder / SUMMARY_FILE).write_text(json.dumps(results.to_json(), indent=2) + "\n", encoding="utf-8")
     return results
 

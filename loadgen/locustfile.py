@@ -16,6 +16,7 @@ from loadgen.client.plays import Play
 from loadgen.engine.conductor import Conductor
 from loadgen.engine.generator import Generator
 from loadgen.engine.handing_out import ask_for_plan, hand_out
+from loadgen.engine.page import Board
 from loadgen.engine.stage import LocustStage, Player
 from loadgen.faults import LoadError
 from loadgen.plan import FOLDER_VARIABLE, PLAN_VARIABLE, TOKEN_VARIABLE, Plan, read_plan
@@ -60,7 +61,10 @@ def take_part(environment: Any, runner: Any, **_more: Any) -> None:
         return
     plan = read_plan(Path(known))
     if not isinstance(runner, WorkerRunner):
-        conductor = Conductor(plan, LocustStage(runner, groups_of(plan)))
+        board = Board()
+        if environment.web_ui is not None:
+            board.show_on(environment.web_ui)
+        conductor = Conductor(plan, LocustStage(runner, groups_of(plan)), board.row)
         hand_out(runner, plan)
         environment.process_exit_code = 0
         gevent.signal_handler(2, conductor.stop)

@@ -66,11 +66,14 @@ class Conductor:
     Args:
         plan: What is to be done.
         stage: Whom it conducts.
+        on_row: Is called with each row of progress, too.
 
     """
 
-    def __init__(self, plan: Plan, stage: Stage) -> None:
-        self._plan, self._stage = plan, stage
+    def __init__(
+        self, plan: Plan, stage: Stage, on_row: Callable[[dict[str, Any]], object] | None = None
+    ) -> None:
+        self._plan, self._stage, self._on_row = plan, stage, on_row
         self._is_stopping = False
         self._progress = (Path(plan.folder) / PROGRESS_FILE).open("ab", buffering=0)
         self.note: str | None = None
@@ -153,4 +156,6 @@ class Conductor:
             self._tell({**row, "ready": ready, "failed": failed})
 
     def _tell(self, row: dict[str, Any]) -> None:
+        if self._on_row is not None:
+            self._on_row(row)
         self._progress.write(msgspec.json.encode({"at_s": round(time.monotonic(), 3), **row}) + b"\n")

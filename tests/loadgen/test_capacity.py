@@ -40,7 +40,7 @@ def results(**changes: Any) -> Results:
     health = [{"lags": [], "seconds": [{"cpu": 0.2}] * 10}]
     acts = Counter(started=1_000, finished=1_000, due=1_000)
     made = Results(
-        PLAN, 0.1, 10.0, False, [], statistics, Counter(), acts, Counter(opened=1), health, [], [], [], []
+        PLAN, 0.1, 10.0, False, [], statistics, Counter(), acts, Counter(opened=1), health, [{}], [], [], []
     )
     return replace(made, **changes)
 
