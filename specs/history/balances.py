@@ -7,18 +7,16 @@ is left as often as it is entered. Every transfer of which no balances were told
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from specs.amounts import NotAnAmount, add, parse_amount, subtract
 
 ZERO: Final = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What was surely moved by some time."""
 
     moved: Decimal
@@ -79,8 +77,14 @@ class Balances:
             return None
         surely, now = add(self.start, then.moved), self.standing
         if is_a:
-            return add(add(surely, subtract(now.gained, then.gained)), self._maybe_gained)
-        return subtract(self.total, add(add(surely, subtract(now.lost, then.lost)), self._maybe_lost))
+            moved = (
+                self._maybe_gained
+                if now is then
+                else add(subtract(now.gained, then.gained), self._maybe_gained)
+            )
+            return add(surely, moved)
+        moved = self._maybe_lost if now is then else add(subtract(now.lost, then.lost), self._maybe_lost)
+        return subtract(self.total, add(surely, moved))
 
     def told(self, after: Decimal, delta: Decimal) -> None:
         """Take the balance of a that was told with a transfer."""

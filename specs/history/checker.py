@@ -76,9 +76,10 @@ class Checker:
 
     def feed_all(self, facts: Iterable[Fact]) -> list[Finding]:
         """Take facts one by one and return all findings so far."""
+        takes = self._takes
         for fact in facts:
             self._at += 1
-            self._takes[type(fact)](fact)
+            takes[type(fact)](fact)
         return self.findings
 
     def _found(self, finding: Finding) -> None:
@@ -93,6 +94,7 @@ class Checker:
             self._subjects[topic] = subject
         return self._subjects[topic]
 
+    # Where facts are many, its work is done without a call of it, unless something is wrong.
     def _connection(self, fact: Invoked | Answered | Received | Left | Ended) -> Connection:
         connection = self._connections.get(fact.connection)
         if connection is None:
@@ -113,11 +115,14 @@ class Checker:
         self._connections[fact.connection] = Connection(fact.connection, fact.agent, fact.number)
 
     def _invoked(self, fact: Invoked) -> None:
-        connection = self._connection(fact)
+        connection = self._connections.get(fact[0])
+        if connection is None or fact[1] <= connection.number:
+            connection = self._connection(fact)
+        connection.number = fact[1]
         if fact.call in connection.calls:
             raise MalformedHistory(f"fact {self._at} invokes call {fact.call} a second time")
         member = connection.members.get(fact.topic)
-        call = Call(self._at, fact, connection.agent, member, None)
+        call = Call(self._at, fact, connection.agent, member)
         connection.calls[fact.call] = call
         subject = self._subjects.get(fact.topic) or self._subject(fact.topic)
         if subject is None:
@@ -131,7 +136,10 @@ class Checker:
             subject.invoked(call)
 
     def _answered(self, fact: Answered) -> None:
-        connection = self._connection(fact)
+        connection = self._connections.get(fact[0])
+        if connection is None or fact[1] <= connection.number:
+            connection = self._connection(fact)
+        connection.number = fact[1]
         call = connection.calls.pop(fact.call, None)
         if call is None:
             raise MalformedHistory(f"fact {self._at} answers call {fact.call}, which is not open")
@@ -158,7 +166,6 @@ class Checker:
             subject.answered(call, self._at, fact)
 
     def _received(self, fact: Received) -> None:
-        # Most facts are of this kind: `_connection` without the call.
         connection = self._connections.get(fact[0])
         if connection is None or fact[1] <= connection.number:
             connection = self._connection(fact)

@@ -33,17 +33,11 @@ class Member:
     """What a family keeps of it."""
 
 
-@dataclass(slots=True, eq=False)
 class Call:
     """A push, join or leave, from its invocation on."""
 
-    at: int
-    """Position of its invocation in the history."""
-    fact: Invoked
-    agent: str
-    member: Member | None
-    """Who sent it; None off the topic."""
-    event: Event | None
+    # Most of it is seldom set, and there is one of these for every push: so the defaults are the class's.
+    event: Event | None = None
     """What the documents say of it; None for a join, a leave or what they do not name."""
     index: int = 0
     """Order among the pushes of its member."""
@@ -54,6 +48,14 @@ class Call:
     """What it owes to the other members, if anything."""
     memo: Any = None
     """What a family keeps of it, such as how things stood when it was invoked."""
+
+    def __init__(self, at: int, fact: Invoked, agent: str, member: Member | None) -> None:
+        self.at = at
+        """Position of its invocation in the history."""
+        self.fact = fact
+        self.agent = agent
+        self.member = member
+        """Who sent it; None off the topic."""
 
     @property
     def is_refused(self) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from specs.history.transfers import Transfer
 
 
-@dataclass(frozen=True, slots=True)
-class Highest:
+class Highest(NamedTuple):
     """The highest nonces by some time, surely."""
 
     executed: Mapping[str, int]
@@ -32,25 +30,17 @@ class Nonces:
     def __init__(self, topic: str, findings: Findings) -> None:
         self._topic = topic
         self._findings = findings
-        self._executed: dict[str, int] = {}
-        self._proposed: dict[str, int] = {}
-        self._now: Highest | None = None
+        self.highest = Highest({}, {}, 0, 0)
+        """How things surely stand; never changed, but replaced."""
         self.may_drop_any = False
         """Whether a rejection without a nonce, or a dispute, may have dropped any proposal."""
 
-    @property
-    def highest(self) -> Highest:
-        """Return how things surely stand."""
-        if self._now is None:
-            executed, proposed = dict(self._executed), dict(self._proposed)
-            highest = (max(each.values(), default=0) for each in (executed, proposed))
-            self._now = Highest(executed, proposed, *highest)
-        return self._now
-
     def executed(self, agent: str, nonce: int) -> None:
         """Take a transfer that was surely executed, and who proposed it."""
-        self._executed[agent] = max(self._executed.get(agent, 0), nonce)
-        self._now = None
+        executed, proposed, any_executed, any_proposed = self.highest
+        if nonce > executed.get(agent, 0):
+            executed = {**executed, agent: nonce}
+            self.highest = Highest(executed, proposed, max(any_executed, nonce), any_proposed)
 
     def proposed(
         self, nonce: int, call: Call, then: Highest, transfers: Mapping[int, Transfer], fact: Fact
@@ -73,8 +63,10 @@ class Nonces:
         ):
             expected = f"a nonce above {max(then.any_executed, then.any_proposed)}"
             self._accuse("payment/nonce-shared-by-parties", expected, nonce, call, fact)
-        self._proposed[call.agent] = max(self._proposed.get(call.agent, 0), nonce)
-        self._now = None
+        now = self.highest
+        if nonce > now.proposed.get(call.agent, 0):
+            every = {**now.proposed, call.agent: nonce}
+            self.highest = Highest(now.executed, every, now.any_executed, max(now.any_proposed, nonce))
 
     def _is_surely_pending(self, transfer: Transfer | None, besides: Call) -> bool:
         """Tell whether another proposal was surely accepted, and can only be pending or executed since."""

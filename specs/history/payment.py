@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from specs.history.balances import Balances, Standing, amount_in, amount_of
 from specs.history.nonces import Highest, Nonces
@@ -26,8 +25,7 @@ KEPT: Final = 10_000
 PROPOSE, ACKNOWLEDGE, REJECT = "propose_transfer", "acknowledge_transfer", "reject_transfer"
 
 
-@dataclass(frozen=True, slots=True)
-class Then:
+class Then(NamedTuple):
     """How a channel surely stood at some time."""
 
     standing: Standing
@@ -35,8 +33,7 @@ class Then:
     is_closed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What a push says of a transfer, read once."""
 
     nonce: int | None
@@ -222,7 +219,10 @@ class Payment(Subject):
 
     @staticmethod
     def _deltas(transfer: Transfer) -> set[Decimal]:
-        return {call.memo.delta for call in transfer.acknowledgements if call.memo.delta is not None}
+        calls = transfer.acknowledgements
+        if len(calls) == 1 and calls[0].memo.delta is not None:
+            return {calls[0].memo.delta}
+        return {call.memo.delta for call in calls if call.memo.delta is not None}
 
     def _may_execute(self, call: Call, transfer: Transfer) -> None:
         delta = call.memo.delta

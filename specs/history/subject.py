@@ -187,7 +187,8 @@ class Subject:
         if event is None or fact.status == "unknown":
             return
         if fact.status == "ok":
-            self.accept(call, event, at, fact)
+            if call.accepted_at is None:
+                self.accept(call, event, at, fact)
             self.on_ok(call, fact)
             return
         if event.next_state is not None:

@@ -50,7 +50,9 @@ class Transfer:
 
 def nonce_in(payload: Any) -> int | None:
     """Return the nonce that a payload has; None where it has none. JSON calls 7.0 an integer, too."""
-    nonce = payload.get("nonce") if isinstance(payload, dict) else None
+    if not isinstance(payload, dict):
+        return None
+    nonce = payload.get("nonce")
     if type(nonce) is int:
         return nonce
     if isinstance(nonce, bool) or not isinstance(nonce, int | float) or nonce != int(nonce):
