@@ -20,6 +20,7 @@ def build_app() -> typer.Typer:
     from conformance.selfcheck.cli import app as selfcheck_command
     from loadgen.capacity.cli import app as capacity_commands
     from loadgen.cli import app as load_commands
+    from loadgen.comparison.cli import app as comparison_commands
     from reference_server.cli import app as server_commands
     from reference_server.listing import app as deviation_commands
 
@@ -30,6 +31,7 @@ def build_app() -> typer.Typer:
     app.add_typer(selfcheck_command)
     app.add_typer(load_commands)
     app.add_typer(capacity_commands)
+    app.add_typer(comparison_commands)
     app.add_typer(server_commands)
     app.add_typer(deviation_commands)
     return app

@@ -23,6 +23,9 @@ MEASURES: Final = (SERVICE, RESPONSE, DELIVERY)
 LASTING: Final = ("connect", "phx_join")
 """Events that happen before the load as well, and are told of all the time."""
 
+SKETCH: Final[tuple[int, ...]] = (*range(0, 100, 5), 99, 100)
+"""Percents of a second's latencies whose values are told: enough to see how alike the seconds are."""
+
 INTEGRITY: Final = ("lost", "doubled", "reordered", "altered")
 
 
@@ -111,7 +114,11 @@ class Figures:
         punctual, _, in_all, deliveries = (tally.take_latest() for tally in self._tallies)
         for measure, values in ((RESPONSE, punctual or in_all), (DELIVERY, deliveries)):
             if values:
-                row[measure] = {"p50_us": values[len(values) // 2], "p99_us": values[len(values) * 99 // 100]}
+                row[measure] = {
+                    "p50_us": values[len(values) // 2],
+                    "p99_us": values[len(values) * 99 // 100],
+                    "sketch_us": [values[(len(values) - 1) * percent // 100] for percent in SKETCH],
+                }
         return row
 
     def _counts(self) -> tuple[int, int, int]:
