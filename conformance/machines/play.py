@@ -94,7 +94,7 @@ class Play(Generic[M]):
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.family = lab.api.topics[self.FAMILY]
+        self.family = lab.family(self.FAMILY)
         self.is_over = False
         """Whether nothing more can be concluded of this example."""
         self.scenes: list[Scene[M]] = []

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from conformance.client.deadline import Deadline
-from conformance.faults import Breach, CannotTell, Violation
+from conformance.faults import Breach, CannotProvision, CannotTell, Violation
 from conformance.fixtures.lab import Lab
 from conformance.machines.drawing import Machine
 from conformance.machines.evidence import Company, Evidence, Example, carried_out
@@ -59,13 +59,15 @@ class Search:
         """The first example that breaks something binding; until there is one, the first that gives advice."""
         self._advice: dict[str, Breach] = {}
         self._drawn = self._whole = self._in_vain = 0
-        self._reason = ""
+        self._cut_short: Exception | None = None
+        """Why the last example that was not carried to its end was not."""
 
     def run(self, machine: type[Machine]) -> None:
         """Draw examples, and leave in the lab what was found.
 
         Raises:
             Violation: If something binding is broken.
+            CannotProvision: If not one example could be begun for want of an agent or a resource.
             CannotTell: If hardly an example could be carried to its end.
 
         """
@@ -73,8 +75,10 @@ class Search:
         if self.found is not None:
             self._leave(*self._shortest(self.found))
         elif self._whole * 2 < self._drawn:
+            if not self._whole and isinstance(self._cut_short, CannotProvision):
+                raise self._cut_short
             shown = f"{self._whole} of {self._drawn} examples could be carried to their end"
-            raise CannotTell(f"{shown}: {self._reason}")
+            raise CannotTell(f"{shown}: {self._cut_short}")
 
     def _draw(self, machine: type[Machine]) -> None:
         try:
@@ -111,7 +115,7 @@ class Search:
         evidence, self._example = self._example.end(), None
         self._drawn += 1
         self._whole += evidence.cut_short is None
-        self._reason = str(evidence.cut_short or self._reason)
+        self._cut_short = evidence.cut_short or self._cut_short
         if evidence.breaches and (self.found is None or evidence.violation is not None):
             self.found = evidence
         for breach in evidence.breaches:

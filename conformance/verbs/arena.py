@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conformance.client.raw_frames import TEXT, raw_frame
-from conformance.faults import CannotProvision, CannotTell
+from conformance.faults import CannotTell
 from conformance.fixtures.stage import Stage
 from conformance.verbs.acting import done
 from conformance.verbs.orders import Move
@@ -48,14 +48,12 @@ class Arena:
         racers: On how many connections each member of the cast races.
 
     Raises:
-        CannotProvision: If the documents have no such family.
+        CannotProvision: If the documents have no such family, or the endpoint has not.
 
     """
 
     def __init__(self, lab: Lab, family: str, racers: Mapping[str, int]) -> None:
-        topic = lab.api.topics.get(family)
-        if topic is None:
-            raise CannotProvision(f"the documents have no topic family {family!r}")
+        topic = lab.family(family)
         self.lab = lab
         self.family = topic
         cast = topic.fixture.cast
