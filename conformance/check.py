@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -138,12 +138,23 @@ def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
     if plan.gate is not None:
         plan.gate.update(results)
     recorded = record(folder.path, run.cases, run.header, plan.api, plan.endpoint, is_own=plan.is_own)
-    if recorded and plan.effort is not None and not end.interrupted:
+    effort = _effort_left(plan)
+    if recorded and effort is not None and not end.interrupted:
         # Here, since a run without findings can do without what it takes.
         from conformance.findings.reproducing import reproduce
 
-        reproduce(recorded, plan.endpoint, plan.api, plan.spec, plan.effort, quiet=quiet)
+        reproduce(recorded, plan.endpoint, plan.api, plan.spec, effort, quiet=quiet)
     return run
+
+
+def _effort_left(plan: Plan) -> Effort | None:
+    """Return what may still be done for standalone files: they run by themselves, at no rate, and in what is left of the budget."""
+    if plan.effort is None or plan.rate is not None:
+        return None
+    if plan.budget is None:
+        return plan.effort
+    left_s = plan.budget.started_s + plan.budget.seconds - time.monotonic()
+    return replace(plan.effort, time_s=min(plan.effort.time_s, left_s)) if left_s > 0 else None
 
 
 def _prepared(plan: Plan, judge: Judge, pace: Pace | None, log: PhaseLog) -> Crew:

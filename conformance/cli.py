@@ -103,7 +103,7 @@ def check(
         typer.Option(
             metavar="SPAN",
             envvar="WIREPROOF_REPRODUCER_TIME",
-            help="Time for standalone files of findings, after the run; none for no files.",
+            help="Time for standalone files of findings, after the run but in its budget; none for no files.",
         ),
     ] = "30s",
     shrink: Annotated[
@@ -146,9 +146,7 @@ def check(
         overrides: dict[str, Any] = {"url": url, "control": control, "control_token": control_token, "ca": ca}
         overrides["vsn"] = vsn and vsn.value
         limit_s = None if budget is None else seconds_of(budget)
-        effort = (
-            None if reproducer_time == "none" else Effort(seconds_of(reproducer_time), is_shrinking=shrink)
-        )
+        effort = _effort(reproducer_time, is_shrinking=shrink)
         everything = all_cases(api)
         cases = choice.of(everything)
         gate = _gate(baseline, everything, is_updating=update_baseline)
@@ -188,6 +186,10 @@ class Page(Console):
     def on_broken_pipe(self) -> None:
         """Raise instead of ending the process."""
         raise BrokenPipeError
+
+
+def _effort(span: str, *, is_shrinking: bool) -> Effort | None:
+    return None if span == "none" else Effort(seconds_of(span), is_shrinking=is_shrinking)
 
 
 def _gate(path: Path | None, existing: list[Case], *, is_updating: bool) -> Gate | None:

@@ -1,7 +1,7 @@
 """Whether the suite ever accuses an honest server: `python -m tests.innocence.soak`, from the root of the repository.
 
-Full runs with a seed each against servers that are honest: as they are, with 20 ms of latency, and spoken to in serializer
-1.0.0; if wanted with every core kept busy. One line a run; exit code 1 when a run has anything but passes and cases that did
+Full runs with a seed each against servers that are honest: as they are, with 20 ms of latency each way, and both spoken to in
+serializer 1.0.0; if wanted with every core kept busy. One line a run; exit code 1 when a run has anything but passes and cases that did
 not run, 2 for wrong usage.
 """
 
@@ -16,19 +16,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.innocence.delay import delayed
+from tests.conftest import ROOT, running
+from tests.delaying_proxy.check import distant
 
-ROOT = Path(__file__).parents[2]
-READY = "wireproof serve: listening on "
-TOKEN = "operator-token-of-the-soak"
-LATENCY_S = 0.02
-KINDS = ("plain", "latency", "serializer-1")
+LATENCY_MS = 20.0
+KINDS = ("plain", "latency", "serializer-1", "latency-serializer-1")
+DISTANT = {"latency", "latency-serializer-1"}
+OLD_SERIALIZER = {"serializer-1", "latency-serializer-1"}
 INNOCENT = {"pass", "not_run"}
-LONGEST_RUN_S = 900.0
+LONGEST_RUN_S = 1800.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,40 +79,26 @@ def _told(kind: str, seed: int, options: argparse.Namespace) -> bool:
 
 
 def _run(kind: str, seed: int, options: argparse.Namespace) -> tuple[int, dict[str, Any], str]:
-    command = ["check", "--seed", str(seed), "--json"]
-    command += ["--vsn", "1.0.0"] if kind == "serializer-1" else []
+    command = [sys.executable, "-m", "wireproof", "check", "--seed", str(seed), "--json"]
+    command += ["--vsn", "1.0.0"] if kind in OLD_SERIALIZER else []
     command += ["--workers", str(options.workers)] if options.workers else []
     command += [argument for glob in options.include for argument in ("--include", glob)]
-    with tempfile.TemporaryDirectory() as folder, _server(seed) as url:
-        slow = delayed(url, LATENCY_S) if kind == "latency" else nullcontext(url)
-        with slow as reached:
-            done = subprocess.run(
-                [*_wireproof(*command), reached, "--run-dir", str(Path(folder) / "run")],
-                capture_output=True,
-                text=True,
-                env=_environment(),
-                cwd=ROOT,
-                timeout=LONGEST_RUN_S,
-                check=False,
-            )
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        server = stack.enter_context(running(["-m", "wireproof", "serve"], "--seed", str(seed)))
+        reached = stack.enter_context(distant(server, LATENCY_MS)) if kind in DISTANT else server
+        command += [reached.url, "--control", server.url, "--run-dir", str(Path(folder) / "run")]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "WIREPROOF_CONTROL_TOKEN": server.token},
+            cwd=ROOT,
+            timeout=LONGEST_RUN_S,
+            check=False,
+        )
     summary = json.loads(done.stdout) if done.stdout else {}
     return done.returncode, summary, " ".join(done.stderr.split())
-
-
-@contextmanager
-def _server(seed: int) -> Iterator[str]:
-    """Give the URL of an honest server for the length of a `with` block."""
-    command = _wireproof("serve", "--port", "0", "--seed", str(seed), "--log-level", "error")
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=_environment(), cwd=ROOT
-    ) as process:
-        try:
-            line = process.stdout.readline() if process.stdout else ""
-            if not line.startswith(READY):
-                raise RuntimeError(f"the server did not start: {line!r}")
-            yield line.removeprefix(READY).strip()
-        finally:
-            process.terminate()
 
 
 @contextmanager
@@ -132,14 +118,6 @@ def _burners(count: int) -> Iterator[None]:
 def _burn() -> None:
     while True:
         sum(range(10_000))
-
-
-def _wireproof(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "wireproof", *arguments]
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "WIREPROOF_CONTROL_TOKEN": TOKEN}
 
 
 if __name__ == "__main__":
