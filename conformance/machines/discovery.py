@@ -251,6 +251,7 @@ CONNECTIONS: Moves = {
     "leave": arguments(who=WHO, at=AT),
     "reconnect": arguments(who=WHO, at=AT),
     "drop": arguments(who=WHO, at=AT),
+    "drop_all": arguments(),
     "leave_stale": arguments(who=WHO, at=AT),
 }
 WEIGHTS = {"settle": 2}

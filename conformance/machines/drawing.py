@@ -18,7 +18,7 @@ WHO = st.integers(0, 1)
 """A participant."""
 AT = st.sampled_from((0, 0, 0, 1))
 """One of its connections."""
-ON = st.sampled_from((0, 0, 0, 0, 1))
+ON = st.sampled_from((0, 0, 0, 1))
 """A topic."""
 BACK = st.integers(0, 2)
 """Which of several, the latest one first."""
@@ -51,6 +51,7 @@ COMMON: Moves = {
     "leave": arguments(who=WHO, at=AT, on=ON),
     "reconnect": arguments(who=WHO, at=AT, on=ON),
     "drop": arguments(who=WHO, at=AT),
+    "drop_all": arguments(),
     "leave_stale": arguments(who=WHO, at=AT, on=ON),
 }
 

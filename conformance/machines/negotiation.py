@@ -41,8 +41,8 @@ class NegotiationPlay(Play[Session]):
     FAMILY = "negotiation"
     VALUES: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"base_price": "100"},
-        {"base_price": "0.30000003"},
         {"base_price": "90071992547409930.1"},
+        {"base_price": "0.30000003"},
     )
     ENDINGS = frozenset({"reject", "accept_at_once"})
     PLAIN: ClassVar[Mapping[tuple[str, str], Any]] = {
@@ -99,9 +99,11 @@ class NegotiationPlay(Play[Session]):
     def concrete(self, move: Move) -> Move:
         """Choose among the wrong amounts that there are."""
         scene = self.known(move.get("on", 0))
-        if move["do"] != "accept" or scene is None:
-            return concrete(move, "amount", OPEN, ["average"])
-        return concrete(move, "amount", OPEN, _wrong_amounts(scene.worlds.likely))
+        wrong = _wrong_amounts(scene.worlds.likely) if scene is not None else []
+        elsewhere = self.known(move.get("on", 0) + 1)
+        if elsewhere is not None and elsewhere.worlds.likely.middle is not None:
+            wrong += ["elsewhere"] * 2
+        return concrete(move, "amount", OPEN, wrong or ["average"])
 
     def do_offer(
         self, who: int, at: int, amount: str, back: int, sign: str = GOOD, on: int = 0, stale: bool = False
@@ -114,7 +116,10 @@ class NegotiationPlay(Play[Session]):
     def do_accept(self, who: int, at: int, amount: str, sign: str = GOOD, on: int = 0) -> None:
         """Accept the average, or something that is none."""
         scene = self.scene(on)
-        accepted = _accepted(scene.worlds.likely, amount)
+        offers = self.scene(on + 1) if amount == "elsewhere" else scene
+        accepted = _accepted(offers.worlds.likely, "average" if amount == "elsewhere" else amount)
+        if amount == "elsewhere" and accepted == scene.worlds.likely.middle:
+            raise NotApplicable
         self._push(scene, who, at, "accept", {"amount": format_amount(accepted)}, sign)
 
     def do_reject(self, who: int, at: int, on: int = 0) -> None:
@@ -205,7 +210,7 @@ def _wrong_amounts(session: Session) -> list[str]:
             continue
         if amount != session.middle:
             wrong.append(what)
-    return wrong or ["average"]
+    return wrong
 
 
 def _mean(offers: tuple[Decimal, ...]) -> Decimal:

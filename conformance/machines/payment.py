@@ -99,6 +99,7 @@ class PaymentPlay(Play[Channel]):
             return super().prelude(move)
         who = move["who"] if isinstance(move.get("who"), int) else move.get("back", 0) % 2
         who = 1 - who if move["do"] == "acknowledge_two_at_once" else who
+        on = move["on"] + (move.get("which") == "elsewhere")
         return {
             "do": "propose",
             "who": who,
@@ -106,7 +107,7 @@ class PaymentPlay(Play[Channel]):
             "amount": "small",
             "nonce": "next",
             "back": 0,
-            "on": move["on"],
+            "on": on,
         }
 
     def concrete(self, move: Move) -> Move:
@@ -129,7 +130,8 @@ class PaymentPlay(Play[Channel]):
         if move["do"] == "propose":
             return concrete(move, "nonce", OPEN, ("gap", *used, *(("below", "executed") if used else ())))
         if move["do"] == "acknowledge" and channel.status == "disputed" and channel.dropped:
-            used = ["dropped"]
+            # What was pending before the dispute.
+            return {name: value for name, value in {**move, "which": "dropped"}.items() if name != "pick"}
         settled = [word for word in used if word != "pending"]
         elsewhere = ["elsewhere"] if move["do"] == "acknowledge" else []
         return concrete(move, "which", OPEN, ("unheard-of", *elsewhere, *settled))
@@ -210,11 +212,10 @@ class PaymentPlay(Play[Channel]):
         """Return a party by its number, or by its part in a proposal."""
         if isinstance(who, int):
             return who
-        proposal = scene.worlds.likely.proposal(nonce)
-        if proposal is None:
+        payer = next((party for party, taken in sorted(scene.worlds.likely.taken) if taken == nonce), None)
+        if payer is None:
             raise NotApplicable
-        payer = next(index for index in range(len(self.cast)) if self.role(index) == proposal.by)
-        return payer if who == "payer" else 1 - payer
+        return self.who(payer) if who == "payer" else 1 - self.who(payer)
 
     def _push(
         self,

@@ -312,6 +312,13 @@ class Play(Generic[M]):
             raise NotApplicable
         witness.end()
 
+    def do_drop_all(self) -> None:
+        """Lose every connection; whoever does something comes back for it."""
+        if not self.present():
+            raise NotApplicable
+        for witness in self.present():
+            witness.end()
+
     def do_leave_stale(self, who: int, at: int, on: int = 0) -> None:
         """Send a leave with the join_ref of a former join, which leaves nothing."""
         scene = self.scene(on)

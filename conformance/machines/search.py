@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
@@ -61,6 +62,8 @@ class Search:
         self._drawn = self._whole = self._in_vain = 0
         self._cut_short: Exception | None = None
         """Why the last example that was not carried to its end was not."""
+        self._fault: Exception | None = None
+        """What went wrong beside the endpoint."""
 
     def run(self, machine: type[Machine]) -> None:
         """Draw examples, and leave in the lab what was found.
@@ -72,6 +75,8 @@ class Search:
 
         """
         self._draw(machine)
+        if self._fault is not None:
+            raise self._fault
         if self.found is not None:
             self._leave(*self._shortest(self.found))
         elif self._whole * 2 < self._drawn:
@@ -94,9 +99,11 @@ class Search:
         @seed(seed_of(self._lab) + run)
         def begin() -> Machine:
             nonlocal to_skip
-            self._example = None if to_skip else Example(self._next_lab(), self._company)
+            self._example = None
+            if not to_skip:
+                self._unwrapped(self._begin)
             to_skip = 0
-            return machine(self._draw_move, self._end)
+            return machine(self._draw_move, lambda: self._unwrapped(self._end))
 
         run_state_machine_as_test(begin, settings=_settings(self._effort))  # type: ignore[arg-type]
 
@@ -104,9 +111,22 @@ class Search:
         self._labs += 1
         return self._lab.example(self._labs)
 
+    def _begin(self) -> None:
+        self._example = Example(self._next_lab(), self._company)
+
     def _draw_move(self, move: Move) -> None:
-        if self._example is not None:
-            self._example.draw(move)
+        example = self._example
+        if example is not None:
+            self._unwrapped(lambda: example.draw(move))
+
+    def _unwrapped(self, act: Callable[[], None]) -> None:
+        """Do something; what else it raises than that it is enough is kept from Hypothesis, which would try it again."""
+        try:
+            act()
+        except Exception as exc:
+            self._fault = exc
+            self._example = None
+            raise _Enough from exc
 
     def _end(self) -> None:
         """Take what an example has shown, also where drawing it was broken off."""

@@ -111,10 +111,14 @@ class TaskPlay(Play[Task]):
         )
         if move["do"] == "chunk":
             missing = set(range(max(stream.seqs, default=0))) - stream.seqs
-            words = ("gap", *(("again", "conflict") * bool(stream.chunks)), *(("fill",) * 3 * bool(missing)))
-            return concrete(move, "seq", OPEN, words)
+            if missing and move["seq"] == "next" and move["text"] % 2:
+                return {**move, "seq": "fill"}
+            words = ("conflict", "again", "gap", *(("fill", "fill") * bool(missing)))
+            return concrete(move, "seq", OPEN, words if stream.chunks else ("next", "gap"))
         if move["do"] == "complete_stream":
             faults = [fault for fault in FAULTS if _is_fault(stream, *fault)]
+            # What is seldom possible comes first.
+            faults += faults[: len(faults) - 2] * 2
             drawn = concrete(move, "checksum", OPEN, [f"{checksum}/{size}" for checksum, size in faults])
             checksum, _, size = drawn.get("checksum", "right").partition("/")
             return {**drawn, "checksum": checksum, "size": size or drawn.get("size", "right")}

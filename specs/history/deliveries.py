@@ -67,6 +67,8 @@ class Item:
     got: dict[str, int] = field(default_factory=dict)
     """How often, by connection."""
     latest: Fact | None = None
+    is_excused: bool = False
+    """Whether nobody needs to be told, though it was accepted."""
 
     @property
     def live(self) -> int:
@@ -76,6 +78,8 @@ class Item:
     @property
     def owed(self) -> int:
         """How often it must arrive."""
+        if self.is_excused:
+            return 0
         return min(self.accepted, 1) if self.kind.is_broadcast or self.kind.may_collapse else self.accepted
 
     @property

@@ -141,6 +141,9 @@ class Task(Subject):
         former = stream.chunks.get(seq)
         if former is not None:
             if former[0] != chunk:
+                # Whoever takes the first chunk of a seq for the only one need not tell anybody of another.
+                if call.item is not None:
+                    call.item.is_excused = True
                 expected = f"another chunk with seq {seq} is refused"
                 rule = "task/seq-conflict-refused"
                 self.findings.accuse(rule, self.topic, expected, "accepted", former[1].fact, call.fact, fact)

@@ -17,14 +17,11 @@ from specs.loader import load
 from tests.deviations.judged import judged
 
 FOUND_BY = {
-    "executes-every-acknowledgement": "payment",
-    "accepts-replayed-nonce": "payment",
-    "loses-update-of-balances": "payment",
-    "overwrites-chunk": "task",
-    "keeps-chunks-per-connection": "task",
-    "averages-all-offers": "negotiation",
-    "redelivers-rejected-messages": "messages",
-    "leaks-presence-of-closed-connections": "discovery",
+    "loses-money-by-rounding": "payment",
+    "shrugs-at-seq-conflict": "task",
+    "tells-agreement-twice": "negotiation",
+    "settles-twice": "messages",
+    "announces-without-storing": "discovery",
 }
 """A family whose machine finds a deviation, by the name of the deviation."""
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.client.transcript import Transcript
-from conformance.faults import CannotTell, Violation
+from conformance.faults import CannotTell, CannotTest, Violation
 from conformance.fixtures.lab import Bench, Lab
 from conformance.machines.drawing import Moves, arguments, machine_of, mostly
 from conformance.machines.moves import Move
@@ -150,6 +150,19 @@ def test_examples_in_vain_are_given_up(lab: Lab, sums: Any) -> None:
     with pytest.raises(CannotTell, match="0 of 5 examples could be carried to their end: the time is up"):
         Search(lab, sums, EFFORT).run(MACHINE)
     assert sums.begun == 5
+
+
+def test_what_goes_wrong_beside_the_endpoint_is_raised_as_it_is(lab: Lab, sums: Any) -> None:
+    """That nobody can be reached any more ends the run; a fault of ours is an error."""
+    for fault in (CannotTest("nobody is there"), ZeroDivisionError("ours")):
+
+        def fail(_total: int, fault: Exception = fault) -> None:
+            raise fault
+
+        sums.broken = staticmethod(fail)
+        with pytest.raises(type(fault)) as caught:
+            Search(lab, sums, EFFORT).run(MACHINE)
+        assert caught.value is fault
 
 
 def test_the_same_seed_draws_the_same(bench_at: Callable[..., Bench], sums: Any) -> None:

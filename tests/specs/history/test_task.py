@@ -390,3 +390,10 @@ def test_many_checkpoints_are_not_all_kept(story: Story) -> None:
     assert story.found == []
     story.join("c", TASK, shown(checkpoint={"state": 3, "seq": 3}))
     assert story.found == ["task/checkpoint-latest-wins"]
+
+
+def test_a_conflict_that_is_shrugged_at_breaks_only_what_is_interpreted(story: Story) -> None:
+    """task/seq-conflict-refused: that another chunk of a seq is not relayed is no breach of its own."""
+    chunk(story, 0)
+    chunk(story, 0, "b", to=())
+    assert story.settled(TASK) == ["task/seq-conflict-refused"]
