@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from loadgen import options
 from loadgen.arrivals import SYNTAX as ARRIVALS
 from loadgen.arrivals import parse_arrivals, span_s
 from loadgen.faults import CannotTest, ConfigurationFaulty
@@ -41,31 +42,17 @@ COULD_NOT_TEST_EXIT_CODE = 3
 
 @app.command(name="load")
 def load_(
-    url: Annotated[
-        str | None, typer.Argument(help="ws:// or wss://; without it an own reference server.")
-    ] = None,
-    scenario: Annotated[
-        str | None, typer.Option(help="Name of a scenario, or a Python file with one.")
-    ] = None,
-    agents: Annotated[int | None, typer.Option(min=1, help="How many agents in all.")] = None,
+    url: options.Url = None,
+    scenario: options.Scenario = None,
+    agents: options.Agents = None,
     arrivals: Annotated[str | None, typer.Option(metavar="SHAPE", help=ARRIVALS)] = None,
     duration: Annotated[str | None, typer.Option(metavar="TIME", help="Such as 90s or 10m.")] = None,
-    plan: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Plan (TOML); flags stand above it.")
-    ] = None,
-    objective: Annotated[
-        list[str] | None, typer.Option("--objective", metavar="TEXT", help="Such as 'p99(task.*) < 250ms'.")
-    ] = None,
-    parameter: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the scenario.")
-    ] = None,
-    agents_per_user: Annotated[
-        int | None, typer.Option(min=1, help="Agents that one Locust user is.")
-    ] = None,
-    connections_per_s: Annotated[
-        float | None, typer.Option(min=0.1, help="Ceiling of connections opened a second.")
-    ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Processes of the generator.")] = 1,
+    plan: options.PlanPath = None,
+    objective: options.Objectives = None,
+    parameter: options.Parameters = None,
+    agents_per_user: options.AgentsPerUser = None,
+    connections_per_s: options.ConnectionsPerS = None,
+    processes: options.Processes = 1,
     master: Annotated[
         bool, typer.Option("--master", help="Let workers do it, on this or other machines.")
     ] = False,
@@ -81,21 +68,13 @@ def load_(
     master_host: Annotated[
         str, typer.Option(metavar="HOST[:PORT]", help="With --worker: where the master is.")
     ] = "127.0.0.1",
-    control: Annotated[
-        str | None, typer.Option(metavar="URL", help="The control socket, if elsewhere.")
-    ] = None,
-    control_token: Annotated[
-        str | None, typer.Option(envvar=TOKEN_VARIABLE, show_envvar=True, help="Operator's token.")
-    ] = None,
-    provision: Annotated[
-        str, typer.Option(help="control; invented: for a server that takes anything.")
-    ] = "control",
-    ca: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificates to trust (PEM).")] = None,
-    spec: Annotated[Path | None, typer.Option(metavar="DIR", help="Another set of documents.")] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of keys, ids and draws; random when absent.")
-    ] = None,
-    judge: Annotated[bool, typer.Option(help="Judge all that is observed by the requirements.")] = True,
+    control: options.Control = None,
+    control_token: options.ControlToken = None,
+    provision: options.Provision = "control",
+    ca: options.Ca = None,
+    spec: options.Spec = None,
+    seed: options.Seed = None,
+    judge: options.Judge = True,
     web: Annotated[
         int | None, typer.Option("--web", metavar="PORT", help="Show Locust's web page there.")
     ] = None,
@@ -103,11 +82,9 @@ def load_(
         int | None,
         typer.Option(min=0, max=65535, metavar="PORT", help="Serve Prometheus metrics there while it runs."),
     ] = None,
-    i_own_this_target: Annotated[
-        bool, typer.Option("--i-own-this-target", help="The target is mine, though it is another machine.")
-    ] = False,
-    run_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run folder goes.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    i_own_this_target: options.Owned = False,
+    run_dir: options.RunDir = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Put a load on an endpoint and tell what it carries.
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +17,7 @@ import msgspec
 from loadgen.engine.conductor import PROGRESS_FILE, RESULT_FILE
 from loadgen.exports import export
 from loadgen.faults import CannotTest, ConfigurationFaulty
+from loadgen.gaps import gaps_in
 from loadgen.machines import LOCUSTFILE
 from loadgen.plan import PLAN_VARIABLE, TOKEN_VARIABLE, Plan, write_plan
 from loadgen.results import Results, results_of
@@ -100,7 +101,8 @@ def carry_out(errand: Errand) -> Results:
         raise CannotTest(
             f"the generator has ended without results: {_last_line(folder / LOG_FILE)}"
         ) from None
-    results = results_of(plan, outcome, errand.objectives, server_cpu.taken_s)
+    measured = results_of(plan, outcome, errand.objectives, server_cpu.taken_s)
+    results = replace(measured, gaps=gaps_in(folder / PROGRESS_FILE))
     if not results.groups["opened"] and results.notes:
         raise CannotTest(results.notes[0])
     export(results, folder)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from loadgen.measure.health import faults_of
 from loadgen.measure.histogram import Histogram
@@ -15,6 +17,7 @@ from loadgen.objectives import Evidence, Objective, Outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from loadgen.gaps import Gap
     from loadgen.plan import Plan
 
 FORMAT: Final = 1
@@ -54,6 +57,7 @@ class Results:
     judgements: list[dict[str, Any]]
     outcomes: list[Outcome]
     server_cpu_s: float | None = None
+    gaps: list[Gap] = field(default_factory=list)
 
     @property
     def achieved(self) -> float | None:
@@ -116,6 +120,7 @@ class Results:
             "notes": self.notes,
             "events": [_event(figures, self.load_s) for figures in self.statistics],
             "losses": dict(self.losses),
+            "gaps": msgspec.to_builtins(self.gaps),
             "is_latency_valid": not self.bottlenecks,
             "bottlenecks": self.bottlenecks,
             "generator": [

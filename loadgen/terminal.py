@@ -26,6 +26,8 @@ def render(summary: dict[str, Any], console: Console) -> None:
     if summary["losses"]:
         lost = ", ".join(f"{reason} {count}" for reason, count in summary["losses"].items())
         console.print(Text(f"connections: {lost}"), soft_wrap=True)
+    for gap in summary["gaps"]:
+        console.print(Text(_gap(gap)), soft_wrap=True)
     console.print(Text(_generator(summary)), soft_wrap=True)
     for bottleneck in summary["bottlenecks"]:
         console.print(Text(f"latency is not valid: {bottleneck}", style="bold yellow"), soft_wrap=True)
@@ -108,6 +110,12 @@ def _objectives(summary: dict[str, Any], console: Console) -> None:
         why = f" ({row['why']})" if row["why"] else ""
         style = {True: "green", False: "red", None: "yellow"}[row["is_met"]]
         console.print(Text(f"{word}: {row['text']}: {row['shown']}{why}", style=style), soft_wrap=True)
+
+
+def _gap(gap: dict[str, Any]) -> str:
+    end = "they did not all come back" if gap["to_s"] is None else f"all were back at {gap['to_s']:.0f} s"
+    least = f"at the worst {gap['least']} of {gap['of']} were connected"
+    return f"gap: from {gap['from_s']:.0f} s, {least}; {end}; {gap['unanswered']} requests of that time were not answered"
 
 
 def _generator(summary: dict[str, Any]) -> str:

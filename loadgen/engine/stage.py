@@ -77,8 +77,11 @@ class LocustStage:
         return seconds
 
     def quit(self) -> None:
-        """End the processes."""
+        """End the processes; a web page would go on without a runner."""
+        web_ui = self._runner.environment.web_ui
         self._runner.quit()
+        if web_ui is not None:
+            web_ui.stop()
 
     def _send(self, name: str, data: dict[str, Any], worker: str) -> None:
         self._runner.send_message(name, data, None if worker == "local" else worker)

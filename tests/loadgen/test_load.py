@@ -181,6 +181,10 @@ def test_agents_come_back_to_a_server_that_was_away(
     told = json.loads(out)
     assert event(told, "socket.recovery")["service"]["count"] == 8
     assert sum(told["losses"].values()) >= 8
+    [gap] = told["gaps"]
+    assert (gap["least"], gap["of"]) == (0, 8)
+    assert gap["to_s"] > gap["from_s"]
+    assert gap["unanswered"] > 0
     assert event(told, "task.checkpoint")["errors"]
     assert not [row for row in told["findings"] if row["is_binding"]]
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from flask import Flask, jsonify
 
 from loadgen.engine.page import KEY, Board
+from tests.conftest import RunningServer
+from tests.loadgen.test_machines import commanded, free_port
 
 
 def row(worker: str, ok: int, p99_us: int) -> dict[str, object]:
@@ -51,3 +59,27 @@ def test_the_page_has_the_tab_and_its_rows() -> None:
     [tab], [table] = web_ui.template_args["extended_tabs"], web_ui.template_args["extended_tables"]
     assert tab["key"] == table["key"] == KEY
     assert {column["key"] for column in table["structure"]} == set(told["data"][0])
+
+
+def test_a_run_is_watched_and_ends(reference_server: RunningServer, tmp_path: Path) -> None:
+    """While it goes on the page and Prometheus have its figures; the page ends with the run."""
+    ports = [free_port(), free_port()]
+    options = ["--agents", "4", "--duration", "6s", "--run-dir", str(tmp_path / "run"), "--json"]
+    watched = ["--web", str(ports[0]), "--metrics-port", str(ports[1])]
+    shown: list[dict[str, Any]] = []
+    metrics = ""
+    with commanded(reference_server.url, *options, *watched) as process:
+        while process.poll() is None and not (shown and "answered_total" in metrics):
+            with suppress(OSError):
+                shown = json.loads(fetched(ports[0], "/stats/requests"))["extended_stats"][0]["data"]
+                metrics = fetched(ports[1], "/metrics")
+            time.sleep(0.1)
+        out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, (out[-2_000:], err[-2_000:])
+    assert "socket.connect" in [row["name"] for row in shown]
+    assert 'wireproof_load_answered_total{event="socket.connect",outcome="ok"} 4.0' in metrics
+
+
+def fetched(port: int, path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
+        return str(answer.read().decode())
