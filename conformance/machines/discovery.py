@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from conformance.client.equality import same
 from conformance.fixtures.stage import Stage
 from conformance.machines.drawing import AT, Moves, arguments
-from conformance.machines.play import Due, Play, Scene, Sent
+from conformance.machines.ground import Scene
+from conformance.machines.play import Due, Play, Sent
 from conformance.machines.witness import Witness
 from conformance.models.discovery import Directory
 from conformance.models.expectation import Push

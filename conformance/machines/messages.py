@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from conformance.faults import CannotProvision
 from conformance.fixtures.stage import Stage
 from conformance.machines.drawing import AT, BACK, PICK, WHO, Moves, arguments, mostly
+from conformance.machines.ground import Scene
 from conformance.machines.moves import Move, NotApplicable, Program, concrete, nth
-from conformance.machines.play import Due, Play, Scene, having
+from conformance.machines.play import Due, Play, having
 from conformance.machines.witness import Witness
 from conformance.models.expectation import Push
 from conformance.models.messages import Inboxes

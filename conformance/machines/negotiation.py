@@ -21,8 +21,9 @@ from conformance.machines.drawing import (
     mostly,
 )
 from conformance.machines.forging import FORGED, GOOD, signed
+from conformance.machines.ground import Scene
 from conformance.machines.moves import Move, NotApplicable, Program, concrete, nth
-from conformance.machines.play import Play, Scene
+from conformance.machines.play import Play
 from conformance.models.expectation import Push
 from conformance.models.negotiation import SMALLEST, Session
 from specs.amounts import add, average, format_amount, subtract

@@ -17,14 +17,15 @@ from conformance.machines.drawing import (
     WHO,
     Moves,
     arguments,
-    is_on_several,
     mostly,
 )
 from conformance.machines.forging import FORGED, GOOD, signed, signed_by_both
+from conformance.machines.ground import Scene
 from conformance.machines.moves import Move, NotApplicable, Program, concrete, nth
-from conformance.machines.play import Play, Scene
+from conformance.machines.payment_breaches import NONCES, refined
+from conformance.machines.play import Play
 from conformance.models.expectation import Push
-from conformance.models.payment import ACCEPTED, Channel
+from conformance.models.payment import Channel
 from specs.amounts import add, format_amount, subtract
 
 OPEN = "?"
@@ -32,11 +33,6 @@ OPEN = "?"
 SMALLEST = Decimal("0.00000001")
 COVERED = ("small", "smallest", "odd", "integer", "free", "most", "most")
 """Amounts that the sender can pay."""
-
-NONCES = frozenset(
-    {"payment/nonce-increasing", "payment/nonce-above-pending", "payment/nonce-shared-by-parties"}
-)
-ACKNOWLEDGED = frozenset({"acknowledge", "acknowledge_at_once", "acknowledge_two_at_once", "resend"})
 
 Values: TypeAlias = Mapping[str, Any]
 Who: TypeAlias = int | str
@@ -72,16 +68,7 @@ class PaymentPlay(Play[Channel]):
     @classmethod
     def refined(cls, requirement: str, program: Program) -> str:
         """Return what a program breaks whose every move is needed."""
-        done = {move["do"] for move in program}
-        if requirement in NONCES and done & {"reconnect", "drop"}:
-            return "payment/nonce-spent-across-reconnects"
-        if requirement == "payment/acknowledge-names-pending" and is_on_several(program):
-            return "payment/channels-isolated"
-        if requirement in {ACCEPTED, "payment/nonce-may-skip"}:
-            return _refined_refusal(requirement, program)
-        if requirement == "payment/balances-across-reconnects" and not done & ACKNOWLEDGED:
-            return "payment/reject-moves-nothing" if "reject" in done else "payment/propose-moves-nothing"
-        return requirement
+        return refined(requirement, program)
 
     @classmethod
     def simpler(cls, move: Move) -> Iterator[Program]:
@@ -243,18 +230,6 @@ class PaymentPlay(Play[Channel]):
         pending = channel.proposal(nonce)
         amount = amount if pending is None else pending.amount
         return {"amount": format_amount(add(amount, SMALLEST) if is_other else amount), "nonce": nonce}
-
-
-def _refined_refusal(requirement: str, program: Program) -> str:
-    """Return what it means that a good push is refused."""
-    last = program[-1]["do"] if program else ""
-    if last not in {"propose", "resend"}:
-        return requirement
-    if is_on_several(program):
-        return "payment/nonces-per-channel"
-    if any(move["do"] == "reject" for move in program):
-        return "payment/reject-frees-amount"
-    return requirement
 
 
 def _amount(channel: Channel, party: str, what: str) -> str | int:

@@ -20,8 +20,9 @@ from conformance.machines.drawing import (
     is_on_several,
     mostly,
 )
+from conformance.machines.ground import Scene
 from conformance.machines.moves import Move, NotApplicable, Program, concrete, nth
-from conformance.machines.play import Play, Scene
+from conformance.machines.play import Play
 from conformance.models.expectation import Push
 from conformance.models.task import SENDERS, Stream, Task
 
