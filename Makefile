@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test crash check selfcheck reproducing distant innocence fuzz format clients benchmark benchmark-load capacity clean
+.PHONY: demo test crash check selfcheck reproducing innocence fuzz format clients benchmark benchmark-load capacity clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
@@ -29,11 +29,6 @@ check: $(VENV)/.installed-dev test crash
 # The suite against every deviation of the catalogue: some minutes, so that it runs by night.
 selfcheck: $(VENV)/.installed
 	$(BIN)/wireproof selfcheck -j 3
-
-# A whole check with 20 ms of latency each way, under both serializers: some minutes, too.
-distant: $(VENV)/.installed-dev
-	$(BIN)/python -m tests.delaying_proxy.check
-	$(BIN)/python -m tests.delaying_proxy.check --vsn 1.0.0
 
 # Whether findings can be seen again, by replay and by their standalone files: a sample of the deviations, some minutes.
 reproducing: $(VENV)/.installed-dev
@@ -58,6 +53,7 @@ benchmark: $(VENV)/.installed
 	$(BIN)/python tests/benchmarks/fanout.py
 	$(BIN)/python tests/benchmarks/memory.py
 	$(BIN)/python tests/benchmarks/ledger.py
+	$(BIN)/python tests/benchmarks/history.py
 
 # Takes five minutes and wants a quiet machine.
 benchmark-load: $(VENV)/.installed-dev
