@@ -67,7 +67,7 @@ class Example:
         if move is None or self._has_carried_out(move):
             return
         before = self._play.prelude(move)
-        if before is not None and self._has_carried_out(before):
+        if before and all(map(self._has_carried_out, before)):
             self.carry_out(move)
 
     def _has_carried_out(self, move: Move) -> bool:

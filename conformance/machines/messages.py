@@ -81,10 +81,10 @@ class MessagesPlay(Play[Inboxes]):
             yield [one, {**one, "do": move["second"], "which": "settled", "back": 0}]
         yield from super().simpler(move)
 
-    def prelude(self, move: Move) -> Move | None:
+    def prelude(self, move: Move) -> Program:
         """Send a message before one is settled."""
         if move["do"] in {"acknowledge", "reject", "settle_at_once"}:
-            return {"do": "send", "to": move.get("who", 0), "content": 0, "count": 1}
+            return [{"do": "send", "to": move.get("who", 0), "content": 0, "count": 1}]
         return super().prelude(move)
 
     def concrete(self, move: Move) -> Move:

@@ -82,7 +82,7 @@ class NegotiationPlay(Play[Session]):
             yield [one, other]
         yield from super().simpler(move)
 
-    def prelude(self, move: Move) -> Move | None:
+    def prelude(self, move: Move) -> Program:
         """Make an offer before anything is accepted."""
         if move["do"] == "offer" or move["do"] in COMMON:
             return super().prelude(move)
@@ -90,7 +90,7 @@ class NegotiationPlay(Play[Session]):
         has_offered = [bool(scene.worlds.likely.side(self.role(who)).offers) for who in (0, 1)]
         who = has_offered.index(False) if False in has_offered else 1 - move.get("who", 0)
         amount = OFFERED[(len(scene.pushed) + move.get("at", 0)) % len(OFFERED)]
-        return {"do": "offer", "who": who, "at": 0, "amount": amount, "back": 0, "on": move["on"]}
+        return [{"do": "offer", "who": who, "at": 0, "amount": amount, "back": 0, "on": move["on"]}]
 
     def ends(self, move: Move) -> bool:
         """Tell whether a move is likely to end the session."""

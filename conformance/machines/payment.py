@@ -80,14 +80,14 @@ class PaymentPlay(Play[Channel]):
             yield [one, other]
         yield from super().simpler(move)
 
-    def prelude(self, move: Move) -> Move | None:
+    def prelude(self, move: Move) -> Program:
         """Propose something before it is answered."""
         if move["do"] == "propose" or move["do"] in COMMON:
             return super().prelude(move)
         who = move["who"] if isinstance(move.get("who"), int) else move.get("back", 0) % 2
         who = 1 - who if move["do"] == "acknowledge_two_at_once" else who
         on = move["on"] + (move.get("which") == "elsewhere")
-        return {
+        proposal = {
             "do": "propose",
             "who": who,
             "at": 0,
@@ -96,6 +96,7 @@ class PaymentPlay(Play[Channel]):
             "back": 0,
             "on": on,
         }
+        return [proposal]
 
     def concrete(self, move: Move) -> Move:
         """Choose among the nonces that are there."""

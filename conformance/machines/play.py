@@ -72,9 +72,9 @@ class Play(Ground[M]):
         """Tell whether an accepted push need not be relayed or broadcast."""
         return False
 
-    def prelude(self, move: Move) -> Move | None:
-        """Return what makes sense before a move that makes none yet; None for nothing."""
-        return {**move, "do": "rejoin"} if move["do"] == "leave_stale" else None
+    def prelude(self, move: Move) -> Program:
+        """Return what makes sense before a move that makes none yet."""
+        return [{**move, "do": "rejoin"}] if move["do"] == "leave_stale" else []
 
     def ends(self, move: Move) -> bool:
         """Tell whether little is left to do on a topic after a move."""
@@ -120,7 +120,7 @@ class Play(Ground[M]):
             return None
         move = self.concrete({**move, "on": on})
         is_early = self.ends(move) and (scene is None or len(scene.pushed) < EARLY)
-        return self.prelude(move) if is_early else move
+        return next(iter(self.prelude(move)), None) if is_early else move
 
     # Carrying out.
 

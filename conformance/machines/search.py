@@ -39,10 +39,11 @@ IN_VAIN = 5
 """After so many examples in a row that could not be carried to their end, no more are drawn."""
 
 
-class _Enough(BaseException):
+class _Enough(KeyboardInterrupt):
     """Takes Hypothesis out of its loop: something was found, or the time is up.
 
-    It would else try a failure again by itself, which an endpoint that is not deterministic need not stand up to.
+    It would else try a failure again by itself, which an endpoint that is not deterministic need not stand up to. An
+    interruption is what it lets pass without a further thought.
     """
 
 

@@ -32,7 +32,8 @@ PER_CENT = (0, 100, 37.5)
 NO_PER_CENT = (101, -1)
 OPEN = "?"
 """To be chosen as things stand."""
-FAULTS = (("arrival", "right"), ("right", "characters"), ("wrong", "right"), ("right", "wrong"))
+FAULTS = ("arrival/right", "right/characters", "wrong/right", "right/wrong")
+"""Of a completion: its checksum and its size."""
 STATES: tuple[Any, ...] = ({}, {"offset": 512, "open": ["a", None]}, None, "text")
 RESULTS: tuple[Any, ...] = ({"text": "done"}, {"answer": 42, "notes": ["one", None]}, [], None)
 
@@ -89,12 +90,12 @@ class TaskPlay(Play[Task]):
             yield ends
         yield from super().simpler(move)
 
-    def prelude(self, move: Move) -> Move | None:
-        """Send a chunk before anything is done with the stream."""
-        if move["do"] in {"chunk", "progress", "checkpoint"} or move["do"] in COMMON:
+    def prelude(self, move: Move) -> Program:
+        """Send chunks before anything is done with the stream: two out of order, where the order matters."""
+        if move["do"] in {"progress", "checkpoint"} or move["do"] in COMMON:
             return super().prelude(move)
         stream = move.get("stream", "output")
-        return {
+        chunk = {
             "do": "chunk",
             "stream": stream,
             "at": 0,
@@ -103,6 +104,9 @@ class TaskPlay(Play[Task]):
             "text": 0,
             "on": move["on"],
         }
+        if move.get("checksum") == "arrival":
+            return [{**chunk, "seq": "gap"}, {**chunk, "seq": "fill", "text": 1}]
+        return [chunk]
 
     def concrete(self, move: Move) -> Move:
         """Choose among the seqs, and among the faults of a completion, that there are."""
@@ -114,13 +118,11 @@ class TaskPlay(Play[Task]):
             missing = set(range(max(stream.seqs, default=0))) - stream.seqs
             if missing and move["seq"] == "next" and move["text"] % 2:
                 return {**move, "seq": "fill"}
-            words = ("conflict", "again", "gap", *(("fill", "fill") * bool(missing)))
-            return concrete(move, "seq", OPEN, words if stream.chunks else ("next", "gap"))
+            return concrete(
+                move, "seq", OPEN, ("conflict", "again", "gap", *(("fill", "fill") * bool(missing)))
+            )
         if move["do"] == "complete_stream":
-            faults = [fault for fault in FAULTS if _is_fault(stream, *fault)]
-            # What is seldom possible comes first.
-            faults += faults[: len(faults) - 2] * 2
-            drawn = concrete(move, "checksum", OPEN, [f"{checksum}/{size}" for checksum, size in faults])
+            drawn = concrete(move, "checksum", OPEN, FAULTS)
             checksum, _, size = drawn.get("checksum", "right").partition("/")
             return {**drawn, "checksum": checksum, "size": size or drawn.get("size", "right")}
         return move
@@ -226,14 +228,6 @@ def _chunk(stream: Stream, what: str, back: int, text: str) -> dict[str, Any]:
             seq, former = nth(taken, back)
             text = f"{former}!"
     return {"chunk": text, "seq": seq}
-
-
-def _is_fault(stream: Stream, checksum: str, size: str) -> bool:
-    try:
-        _completion(stream, checksum, size)
-    except NotApplicable:
-        return False
-    return True
 
 
 def _completion(stream: Stream, checksum: str, size: str) -> dict[str, Any]:
