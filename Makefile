@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test crash check selfcheck reproducing innocence fuzz format clients benchmark benchmark-load capacity clean
+.PHONY: demo test crash check selfcheck reproducing innocence fuzz format clients benchmark benchmark-load capacity load-races clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
@@ -64,6 +64,11 @@ benchmark-load: $(VENV)/.installed-dev
 # Whether `wireproof capacity` finds what a server of known capacity carries: six searches, ten minutes.
 capacity: $(VENV)/.installed-dev
 	$(BIN)/python tests/benchmarks/load_capacity.py
+
+# Races that a load run must name, and twenty loads of honest servers: fifteen minutes.
+load-races: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.loadgen.races
+	$(BIN)/python -m tests.loadgen.races --clean 20
 
 clients: $(CLIENTS)/.installed $(JS_CLIENT)/node_modules/.installed
 

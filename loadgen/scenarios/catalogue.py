@@ -11,6 +11,7 @@ import msgspec
 
 from loadgen.faults import ConfigurationFaulty
 from loadgen.scenarios.analytics import AnalyticsDashboards
+from loadgen.scenarios.contention import Contention
 from loadgen.scenarios.discovery import DiscoveryBrowsing
 from loadgen.scenarios.inboxes import Inboxes
 from loadgen.scenarios.marketplace_day import MarketplaceDay
@@ -34,6 +35,7 @@ SCENARIOS: Final[dict[str, type[Scenario]]] = {
         MarketplaceDay,
         ReconnectStorm,
         SlowReaders,
+        Contention,
         Pushes,
     )
 }

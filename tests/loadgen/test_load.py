@@ -82,6 +82,7 @@ def test_two_processes_measure_as_one(
             ["transfers", "--set", "twice=1"],
             "payment/concurrent-acknowledge-executes-once",
         ),
+        ("takes-nonce-twice-at-once", ["contention"], "payment/nonce-above-pending"),
     ],
 )
 def test_what_a_server_breaks_is_named(
@@ -96,6 +97,14 @@ def test_what_a_server_breaks_is_named(
     options = ["--scenario", *scenario, "--agents", "24", "--duration", "3s", "--seed", "2", "--json"]
     told = summary(wireproof("load", server.url, "--control-token", TOKEN, *options), code=1)
     assert requirement in [row["requirement"] for row in told["findings"]]
+
+
+def test_honest_servers_are_not_accused_of_races(wireproof: Run, reference_server: RunningServer) -> None:
+    """Whatever agents do at once, a server that decides one after the other breaks nothing."""
+    options = ["--scenario", "contention", "--agents", "16", "--duration", "2s", "--seed", "3", "--json"]
+    told = summary(wireproof("load", reference_server.url, "--control-token", TOKEN, *options))
+    assert (told["is_judged"], told["findings"]) == (True, [])
+    assert told["acts"]["finished"] > 16
 
 
 def test_a_missed_objective_is_exit_code_1(wireproof: Run, reference_server: RunningServer) -> None:
