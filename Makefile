@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	$(BIN)/wireproof check
 
 test: $(VENV)/.installed-dev clients
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 4
 
 # `make test` kills the server twice for each durability, this one twenty times.
 crash: $(VENV)/.installed-dev

@@ -32,7 +32,7 @@ def code_of(value: Any) -> str:
 
 def _is_short(value: Any) -> bool:
     """Tell whether a value has no parts of its own."""
-    return not isinstance(value, (list, Mapping)) or set(value) == {TEXT}
+    return not isinstance(value, list) and (not isinstance(value, Mapping) or value.keys() == {TEXT})
 
 
 def _quoted(value: Any) -> str:

@@ -211,13 +211,20 @@ def test_each_worker_has_a_share_of_its_own(crew: Any, bench_at: Any, tmp_path: 
             file.write("x")
         yield bench_at()
 
+    def begun() -> dict[str, int]:
+        return {path.name: len(path.read_text()) for path in tmp_path.iterdir()}
+
     def dies(_lab: Lab) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    gathered(crew(3, dies, *[passes] * 12, open_bench=noted))
-    begun = {path.name: len(path.read_text()) for path in tmp_path.iterdir()}
-    assert begun.keys() == {"0 of 3", "1 of 3", "2 of 3"}
-    assert sum(begun.values()) == 4
+    def waits_for_the_fourth(_lab: Lab) -> None:
+        until_s = time.monotonic() + 60
+        while sum(begun().values()) < 4 and time.monotonic() < until_s:
+            time.sleep(0.01)
+
+    gathered(crew(3, dies, *[waits_for_the_fourth] * 4, open_bench=noted))
+    assert begun().keys() == {"0 of 3", "1 of 3", "2 of 3"}
+    assert sum(begun().values()) == 4
 
 
 def test_where_no_worker_can_begin_the_endpoint_cannot_be_tested(crew: Any) -> None:

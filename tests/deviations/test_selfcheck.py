@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -86,12 +87,12 @@ def unruly(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProc
 @pytest.mark.parametrize(
     ("name", "fate", "told"),
     [
-        ("hangs", Fate.UNTESTED, "nothing was heard for 10 s"),
+        ("hangs", Fate.UNTESTED, "nothing was heard for 10 s|no answer to the WebSocket handshake"),
         ("dies", Fate.UNTESTED, "the server died: exit code 3"),
         ("never-listens", Fate.UNTESTED, "RuntimeError: cannot be installed"),
         ("does-nothing", Fate.SILENT, "pass"),
-        ("names-another-rule", Fate.BY_OTHERS, "task/sender-role: reply ok {}"),
-        ("is-seen", Fate.KILLED, "reply ok {}"),
+        ("names-another-rule", Fate.BY_OTHERS, r"task/sender-role: reply ok \{\}"),
+        ("is-seen", Fate.KILLED, r"reply ok \{\}"),
     ],
 )
 def test_what_became_of_a_server_is_told(
@@ -100,7 +101,7 @@ def test_what_became_of_a_server_is_told(
     """A server that hangs, dies or never listens is neither killed nor a survivor; one that is seen only by others is told apart."""
     rows = {row.deviation: row for row in read_matrix(Path(unruly.stdout.split()[-1])).rows}
     assert rows[name].fate is fate
-    assert told in rows[name].observed
+    assert re.search(told, rows[name].observed)
     assert (rows[name].case is None) == (fate in {Fate.UNTESTED, Fate.SILENT})
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from conformance.client.raw_frames import raw_frame
@@ -57,6 +57,7 @@ def sent(kind: Any, *parts: bytes) -> Sent:
 
 
 @given(JSON)
+@example([[None, []], {"a": None}])
 def test_any_json_is_sent_again_as_it_was(value: Any) -> None:
     """Also numbers that JSON has no text for, characters of every kind, and names of any form."""
     for text in (json.dumps(value), json.dumps(value, separators=(",", ":"), ensure_ascii=False)):
