@@ -191,7 +191,14 @@ def _reorder(serializer: Any) -> None:
         value = json.loads(frame.data, object_pairs_hook=lambda pairs: dict(reversed(pairs)))
         return Frame(json.dumps(value).encode(), is_text=True)
 
+    def around_ref(self: Any, message: Any) -> tuple[bytes, bytes]:
+        text, scan = encode(self, message).data.decode(), json.JSONDecoder().raw_decode
+        begin = scan(text, len("["))[1] + len(", ")
+        return text[:begin].encode(), text[scan(text, begin)[1] :].encode()
+
     serializer.encode_server = encode
+    if hasattr(serializer, "around_ref"):
+        serializer.around_ref = around_ref
 
 
 def _on_outcome(change: Callable[[Any, str, Outcome], Outcome]) -> None:
