@@ -134,7 +134,7 @@ def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
         footer = ended(results) if plan.gate is None else plan.gate.footer(results, ended)
         writer.footer(footer)
     run = Run(header=header, cases=results, footer=footer)
-    write_junit(run, folder.junit)
+    write_junit(run, folder.junit, plan.gate.reasons(results) if plan.gate is not None else None)
     if plan.gate is not None:
         plan.gate.update(results)
     recorded = record(folder.path, run.cases, run.header, plan.api, plan.endpoint, is_own=plan.is_own)

@@ -1,7 +1,7 @@
 """A run as JUnit XML, as build servers read it: a suite a topic, a test case a case.
 
 A failed or flaky case is a `failure`, an error of our own and an inconclusive case are an `error`, a case that did not run is
-`skipped`; an advisory passes and says so in `system-out`.
+`skipped`, as is one that failed by what is known already; an advisory passes and says so in `system-out`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .printable import one_line, printable
 from .record import CaseResult, Finding, Run, TranscriptEntry, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _TAGS = {
@@ -25,25 +25,26 @@ _TAGS = {
 }
 
 
-def write_junit(run: Run, path: Path) -> None:
+def write_junit(run: Run, path: Path, known: Mapping[str, str] | None = None) -> None:
     """Write a run as JUnit XML, in UTF-8; times are in seconds.
 
     Args:
         run: A whole run.
         path: File to write; replaced if it is there.
+        known: Why a case may fail, by its id: the reasons of a baseline.
 
     Raises:
         OSError: If it cannot be written.
 
     """
-    tree = ET.ElementTree(junit_tree(run))
+    tree = ET.ElementTree(junit_tree(run, known or {}))
     ET.indent(tree)
     tree.write(path, encoding="utf-8", xml_declaration=True)
 
 
-def junit_tree(run: Run) -> ET.Element:
+def junit_tree(run: Run, known: Mapping[str, str]) -> ET.Element:
     """Build the `testsuites` element of a run: one `testsuite` a topic, in the order of the run."""
-    root = ET.Element("testsuites", {"name": "wireproof", **_totals(run.cases)})
+    root = ET.Element("testsuites", {"name": "wireproof", **_totals(run.cases, known)})
     by_topic: dict[str, list[CaseResult]] = {}
     for case in run.cases:
         by_topic.setdefault(case.topic, []).append(case)
@@ -51,16 +52,16 @@ def junit_tree(run: Run) -> ET.Element:
         suite = ET.SubElement(
             root,
             "testsuite",
-            {"name": printable(topic), "timestamp": run.header.started_at, **_totals(cases)},
+            {"name": printable(topic), "timestamp": run.header.started_at, **_totals(cases, known)},
         )
         _add_properties(suite, _run_properties(run))
         for case in cases:
-            _add_case(suite, case)
+            _add_case(suite, case, known.get(case.case))
     return root
 
 
-def _totals(cases: Sequence[CaseResult]) -> dict[str, str]:
-    tags = [_TAGS.get(case.verdict) for case in cases]
+def _totals(cases: Sequence[CaseResult], known: Mapping[str, str]) -> dict[str, str]:
+    tags = ["skipped" if case.case in known else _TAGS.get(case.verdict) for case in cases]
     return {
         "tests": str(len(cases)),
         "failures": str(tags.count("failure")),
@@ -83,7 +84,7 @@ def _run_properties(run: Run) -> list[tuple[str, str]]:
     ]
 
 
-def _add_case(suite: ET.Element, case: CaseResult) -> None:
+def _add_case(suite: ET.Element, case: CaseResult, known: str | None) -> None:
     element = ET.SubElement(
         suite,
         "testcase",
@@ -95,7 +96,10 @@ def _add_case(suite: ET.Element, case: CaseResult) -> None:
     )
     phase = [("phase", case.phase)] if case.phase else []
     _add_properties(element, phase + [("requirement", requirement) for requirement in case.requirements])
-    if case.verdict is Verdict.ADVISORY:
+    if known is not None:
+        ET.SubElement(element, "skipped", {"message": one_line(f"known: {known}")})
+        ET.SubElement(element, "system-out").text = printable(_body(case))
+    elif case.verdict is Verdict.ADVISORY:
         ET.SubElement(element, "system-out").text = printable("advisory\n" + _body(case))
     elif case.verdict in _TAGS:
         outcome = ET.SubElement(element, _TAGS[case.verdict], {"message": _message(case)})

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from conformance.findings.baseline import Baseline, KnownFinding, entry_for
 from reports.fingerprint import fingerprint
 from reports.record import CaseResult, Finding, Verdict
 
-_ACCUSING = frozenset({Verdict.FAIL, Verdict.FLAKY})
+ACCUSING: Final = frozenset({Verdict.FAIL, Verdict.FLAKY})
 _CARRIED_OUT = frozenset({Verdict.PASS, Verdict.ADVISORY, Verdict.FAIL, Verdict.FLAKY})
 """Verdicts of cases that would have found again what is known."""
 
@@ -86,7 +86,7 @@ def compare(
     results = {case.case: case for case in cases}
     found: dict[Any, KnownFinding] = {}
     new: dict[Any, Finding] = {}
-    for finding in _accusing(results.values()):
+    for finding in accusing(results.values()):
         entry = baseline.entry_of(finding)
         if entry is None or not entry.reason.strip():
             new.setdefault((finding.requirement, finding.case, fingerprint(finding)), finding)
@@ -105,9 +105,10 @@ def compare(
     )
 
 
-def _accusing(cases: Iterable[CaseResult]) -> Iterable[Finding]:
+def accusing(cases: Iterable[CaseResult]) -> Iterable[Finding]:
+    """Yield the findings of results by which a run fails."""
     for case in cases:
-        yield from (finding for finding in case.evidence() if finding.verdict in _ACCUSING)
+        yield from (finding for finding in case.evidence() if finding.verdict in ACCUSING)
 
 
 def _is_stale(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.findings.baseline import Baseline, read, today, write
-from conformance.findings.comparison import Comparison, compare
+from conformance.findings.comparison import ACCUSING, Comparison, accusing, compare
 from reports.exit_codes import ExitCode
 from reports.record import CaseResult, RunFooter, Verdict
 
@@ -44,6 +44,11 @@ class Gate:
         compared = compare(self.baseline, [result], self.existing, today())
         return not (compared.new or compared.expired)
 
+    def reasons(self, results: Iterable[CaseResult]) -> dict[str, str]:
+        """Return why cases may fail all of whose findings are known, by their ids."""
+        failed = [one for one in results if one.verdict in ACCUSING and self.excuses(one)]
+        return {one.case: "; ".join(self._reasons_of(one)) for one in failed}
+
     def footer(self, results: list[CaseResult], ended: Ended) -> RunFooter:
         """Return the footer of a run in view of what is known.
 
@@ -69,6 +74,10 @@ class Gate:
         if self.is_updating:
             write(self.path, self.comparison(results).updated(self.baseline))
 
+    def _reasons_of(self, result: CaseResult) -> Iterable[str]:
+        entries = map(self.baseline.entry_of, accusing([result]))
+        return dict.fromkeys(entry.reason for entry in entries if entry is not None)
+
     def told(self, results: Iterable[CaseResult]) -> str:
         """Say in one line how an update has changed the file."""
         entries = self.comparison(results).updated(self.baseline)
@@ -80,5 +89,4 @@ class Gate:
 
 def _excused(result: CaseResult) -> CaseResult:
     """Return a result as it counts once its findings are known."""
-    is_accusing = result.verdict in {Verdict.FAIL, Verdict.FLAKY}
-    return result.model_copy(update={"verdict": Verdict.ADVISORY}) if is_accusing else result
+    return result.model_copy(update={"verdict": Verdict.ADVISORY}) if result.verdict in ACCUSING else result

@@ -42,6 +42,18 @@ def test_each_verdict_has_its_own_element(
     assert [element.get("type") for element in outcomes] == ([kind] if tag else [])
 
 
+def test_what_is_known_is_skipped(build: Builder, tmp_path: Path) -> None:
+    """A case that fails by what a baseline explains turns no build red; its evidence is there all the same."""
+    run = build.run(build.case("a/b", verdict=Verdict.FAIL), build.case("a/c", verdict=Verdict.FAIL))
+    write_junit(run, tmp_path / "junit.xml", {"a/b": "to be mended"})
+    root = ET.parse(tmp_path / "junit.xml").getroot()  # noqa: S314 - our own file
+    assert [root.get(name) for name in ("failures", "skipped")] == ["1", "1"]
+    known, new = root.findall(".//testcase")
+    assert [skipped.get("message") for skipped in known.findall("skipped")] == ["known: to be mended"]
+    assert "expected:" in known.findtext("system-out", "")
+    assert [new.find("skipped"), new.find("failure") is not None] == [None, True]
+
+
 def test_totals_agree_with_the_cases(build: Builder, tmp_path: Path) -> None:
     """The root counts all cases, each suite its own; times are seconds."""
     every = build.run_with_every_verdict().cases

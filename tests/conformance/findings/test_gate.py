@@ -39,9 +39,10 @@ def test_a_gate_lets_known_findings_pass_and_nothing_else(
     assert (unexplained.returncode, "1 new" in unexplained.stdout) == (FINDINGS, True)
     explain(path)
     assert "nothing but known findings" in checked(deviating_url, path).stdout
-    known = checked(deviating_url, path, "--json")
+    known = checked(deviating_url, path, "--json", "--run-dir", str(path.parent / "known"))
     told = json.loads(known.stdout)
     assert (known.returncode, len(told["baseline"]["known"]), told["counts"]["fail"]) == (0, 1, 1)
+    assert 'message="known: to be mended"' in (path.parent / "known" / "junit.xml").read_text("utf-8")
     stale = checked(honest_url, path)
     assert (stale.returncode, "1 stale" in stale.stdout) == (FINDINGS, True)
     assert "the baseline does not fit" in stale.stdout
