@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 from conformance.budget import is_over
 from conformance.case import Case
 from conformance.client.doubts import Kind
-from conformance.engine import ATTEMPTS, Outcome, out_of_budget, run_case
+from conformance.engine import MOST_RUNS, Outcome, out_of_budget, run_case
 from conformance.faults import CannotTest
 from conformance.fixtures.lab import Bench
 from conformance.provisioning.pools import Share
@@ -212,7 +212,7 @@ class Workers:
         longest_s = self._task.longest_s
         if longest_s is None:
             return
-        limit_s = ATTEMPTS * longest_s + GRACE_S
+        limit_s = MOST_RUNS * longest_s + GRACE_S
         for worker in tuple(self._workers):
             if worker.number is not None and time.monotonic() - worker.started_s > limit_s:
                 worker.process.kill()

@@ -1,6 +1,7 @@
 """Runs one case, and the controls before all cases.
 
-Each case gets fixtures of its own. One that fails is run once more on fresh fixtures before it is reported.
+Each case gets fixtures of its own. One that fails is run once more on fresh fixtures before it is reported; one that cannot tell gets
+a second chance to.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from reports.record import CaseResult, Verdict
 from specs.model import Api
 
 ATTEMPTS = 2
+MOST_RUNS = ATTEMPTS + 1
+"""How often one case is run at most."""
 
 
 def reach(endpoint: Endpoint, api: Api) -> None:
@@ -97,7 +100,7 @@ def run_cases(bench: Bench, judge: Judge, cases: Iterable[Case]) -> Iterator[Cas
 
 
 def run_case(bench: Bench, judge: Judge, case: Case, until_s: float | None = None) -> Outcome:
-    """Run a case, and where it fails once more.
+    """Run a case, once more where it could not tell, and where it fails once more.
 
     Args:
         bench: What is the same for all cases.
@@ -107,9 +110,13 @@ def run_case(bench: Bench, judge: Judge, case: Case, until_s: float | None = Non
 
     """
     started_s = time.monotonic()
-    attempts = [run_once(bench, case, 1, until_s=until_s)]
-    while judge.fails(attempts[0]) and len(attempts) < ATTEMPTS:
-        attempts.append(run_once(bench, case, len(attempts) + 1, attempts[0].program))
+    first = run_once(bench, case, 1, until_s=until_s)
+    if first.may_tell_again and bench.doubts.gives_chances:
+        first = run_once(bench, case, 2, until_s=until_s)
+        bench.doubts.note_chance(was_in_vain=first.ended is Verdict.INCONCLUSIVE)
+    attempts = [first]
+    while judge.fails(first) and len(attempts) < ATTEMPTS:
+        attempts.append(run_once(bench, case, attempts[-1].number + 1, first.program))
     return Outcome(tuple(attempts), round((time.monotonic() - started_s) * 1000, 3))
 
 
@@ -142,13 +149,13 @@ def run_once(
     unknown = [one.requirement for one in lab.breaches if one.requirement not in lab.api.requirements]
     if unknown:
         reason = f"the case reports a requirement that the documents do not have: {unknown[0]}"
-        return Attempt((), entries, Verdict.ERROR, reason, lab.program)
+        return Attempt((), entries, Verdict.ERROR, reason, lab.program, number=number)
     if bench.restraint.has_denied:
         # Whatever the case has made of it: what it was to look at has not happened.
-        return Attempt((), entries, Verdict.NOT_RUN, READ_ONLY, lab.program)
+        return Attempt((), entries, Verdict.NOT_RUN, READ_ONLY, lab.program, number=number)
     if until_s is not None and seen_s >= until_s:
         # A wait that was cut short says nothing about the endpoint.
-        return Attempt((), entries, Verdict.NOT_RUN, OUT_OF_BUDGET, lab.program)
+        return Attempt((), entries, Verdict.NOT_RUN, OUT_OF_BUDGET, lab.program, number=number)
     is_unanswered = ended is Verdict.INCONCLUSIVE and all(one.direction != "received" for one in entries)
     return Attempt(
         tuple(lab.breaches),
@@ -159,6 +166,9 @@ def run_once(
         is_unanswered,
         tuple(lab.transcript.steps),
         lab.transcript.places,
+        number,
+        may_tell_again=not (is_unanswered or lab.breaches or lab.deadline.has_passed)
+        and ended is Verdict.INCONCLUSIVE,
     )
 
 

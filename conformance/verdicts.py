@@ -38,6 +38,10 @@ class Attempt:
     """What was done and what came, with exact values."""
     places: Mapping[str, int] = field(default_factory=dict)
     """Number of steps up to a breach after which the case went on, by requirement."""
+    number: int = 1
+    """Which attempt at the case it is."""
+    may_tell_again: bool = False
+    """Whether it could not tell for a reason that may be gone the next time."""
 
 
 class JudgedCase(CaseResult):
@@ -109,8 +113,8 @@ class Judge:
         main = self.api.requirements[case.requirements[0]]
         findings = [self._finding(case, breach, attempts[0], verdict) for breach in attempts[0].breaches]
         if verdict is Verdict.FLAKY:
-            for number, attempt in enumerate(attempts[1:], start=2):
-                findings += self._seen_again(case, attempts[0], attempt, number)
+            for attempt in attempts[1:]:
+                findings += self._seen_again(case, attempts[0], attempt)
         result = CaseResult(
             case=case.id,
             topic=case.topic,
@@ -122,7 +126,7 @@ class Judge:
             reason=reason,
             duration_ms=duration_ms,
             findings=findings,
-            attempts=0 if verdict is Verdict.NOT_RUN else len(attempts),
+            attempts=0 if verdict is Verdict.NOT_RUN else attempts[-1].number,
             phase=case.phase.value,
         )
         return JudgedCase.of(result, attempts) if verdict in {Verdict.FAIL, Verdict.FLAKY} else result
@@ -144,17 +148,15 @@ class Judge:
         seen = {breach.requirement for breach in again.breaches if self.counts_as_failure(breach)}
         return any(breach.requirement in seen for breach in first.breaches if self.counts_as_failure(breach))
 
-    def _seen_again(self, case: Case, first: Attempt, again: Attempt, number: int) -> list[Finding]:
+    def _seen_again(self, case: Case, first: Attempt, again: Attempt) -> list[Finding]:
         """Return what a later attempt at a flaky case shows, be it that nothing was wrong: its transcript is evidence."""
         seen = list(again.breaches)
         if not self.fails(again):
             missed = next(breach for breach in first.breaches if self.counts_as_failure(breach))
             seen.insert(0, replace(missed, observed=f"not seen again: {again.reason or 'nothing is wrong'}"))
-        return [self._finding(case, breach, again, Verdict.FLAKY, number) for breach in seen]
+        return [self._finding(case, breach, again, Verdict.FLAKY) for breach in seen]
 
-    def _finding(
-        self, case: Case, breach: Breach, attempt: Attempt, verdict: Verdict, number: int = 1
-    ) -> Finding:
+    def _finding(self, case: Case, breach: Breach, attempt: Attempt, verdict: Verdict) -> Finding:
         requirement = self.api.requirements[breach.requirement]
         own = verdict if self.counts_as_failure(breach) else Verdict.ADVISORY
         waiver = self.waiver(breach.requirement)
@@ -169,7 +171,7 @@ class Judge:
             expected=breach.expected,
             observed=observed,
             transcript=list(attempt.transcript),
-            attempt=number,
+            attempt=attempt.number,
         )
 
 

@@ -18,6 +18,9 @@ has come back is seen."""
 WIDESPREAD = 5
 """How many kinds of effect may stay out before a single wait in vain is enough for each other kind."""
 
+VAIN_CHANCES = 4
+"""How many second chances in a row may come to nothing until no case gets one."""
+
 Kind: TypeAlias = tuple[str, str]
 """Family and event of an effect."""
 
@@ -50,6 +53,18 @@ class Doubts:
     """Which case of the run was the first to give an advice (requirement, subject)."""
     news: list[tuple[Kind, int]] = field(default_factory=list)
     """Kinds that have come into doubt or out of it, with the waits in vain, for others who work at the same run."""
+
+    vain_chances: int = 0
+    """How many cases in a row could not tell the second time, either."""
+
+    @property
+    def gives_chances(self) -> bool:
+        """Whether a case that could not tell is tried again: not where that keeps being in vain."""
+        return self.vain_chances < VAIN_CHANCES
+
+    def note_chance(self, *, was_in_vain: bool) -> None:
+        """Remember what has come of a second chance."""
+        self.vain_chances = self.vain_chances + 1 if was_in_vain else 0
 
     def is_new(self, requirement: str, subject: str) -> bool:
         """Tell whether no other case has given this advice before, and remember it.

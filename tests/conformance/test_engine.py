@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from conformance.case import Case
+from conformance.client.doubts import VAIN_CHANCES
 from conformance.client.read_only import READ_ONLY, ReadOnly
 from conformance.endpoint import Endpoint
 from conformance.engine import admit, reach, run_cases, run_once
@@ -109,10 +110,65 @@ def test_a_flaky_case_has_the_transcripts_of_both_attempts(result_of: Any, secon
     ],
 )
 def test_blame_is_typed(result_of: Any, exception: Exception, verdict: Verdict) -> None:
-    """Our own faults are errors and nobody's are inconclusive; none is tried again, and each has its reason."""
+    """Our own faults are errors and nobody's are inconclusive; nothing was answered, so none is tried again; each has its reason."""
     result = result_of(raising(exception))
     assert (result.verdict, result.attempts in {0, 1}) == (verdict, True)
     assert str(exception) in (result.reason or "")
+
+
+def answered(*exceptions: Exception | None) -> Run:
+    """Return a case that is answered before it raises one exception after the other in its attempts."""
+    raises = raising(*exceptions)
+
+    def run(lab: Lab) -> None:
+        lab.transcript.add("alice", "received", "an answer")
+        raises(lab)
+
+    return run
+
+
+BREACH, DELAYED = Violation(BINDING, "a", "b"), CannotTell("no reply to a new join")
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "verdict", "attempts"),
+    [
+        ([DELAYED, None], Verdict.PASS, 2),
+        ([DELAYED, DELAYED], Verdict.INCONCLUSIVE, 2),
+        ([DELAYED, BREACH, BREACH], Verdict.FAIL, 3),
+        ([DELAYED, BREACH, None], Verdict.FLAKY, 3),
+    ],
+)
+def test_a_case_that_could_not_tell_gets_a_second_chance(
+    result_of: Any, exceptions: list[Exception | None], verdict: Verdict, attempts: int
+) -> None:
+    """What it says then counts, and is confirmed like anything else."""
+    result = result_of(answered(*exceptions))
+    assert (result.verdict, result.attempts) == (verdict, attempts)
+
+
+def test_a_case_whose_time_is_up_gets_no_second_chance(result_of: Any) -> None:
+    """It would take as long again."""
+    body = answered(DELAYED)
+
+    def run(lab: Lab) -> None:
+        lab.deadline.extend(-1000)
+        body(lab)
+
+    result = result_of(run)
+    assert (result.verdict, result.attempts) == (Verdict.INCONCLUSIVE, 1)
+
+
+def test_second_chances_end_where_they_are_in_vain(bench_at: Any, api: Api) -> None:
+    """An endpoint with which nothing can be told costs each case its time once."""
+    bench = bench_at()
+    judge = Judge(api, bench.endpoint.profile, is_strict=False)
+    cases = [
+        Case(f"task/{number}", "task", (BINDING,), "Something.", answered(DELAYED, DELAYED))
+        for number in range(VAIN_CHANCES + 2)
+    ]
+    attempts = [result.attempts for result in run_cases(bench, judge, cases)]
+    assert attempts == [2] * VAIN_CHANCES + [1, 1]
 
 
 def test_what_was_only_advised_is_an_advisory(result_of: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -89,7 +90,8 @@ def test_a_finding_carries_what_the_reader_needs(api: Api) -> None:
 
 def test_a_flaky_case_shows_every_attempt_and_why(api: Api) -> None:
     """What was seen once is reported, with what came of the second try."""
-    flaky = result(api, attempt(BINDING), attempt(ended=Verdict.INCONCLUSIVE, reason="it went away"))
+    again = replace(attempt(ended=Verdict.INCONCLUSIVE, reason="it went away"), number=2)
+    flaky = result(api, attempt(BINDING), again)
     assert flaky.reason == "not confirmed: it went away"
     assert flaky.attempts == 2
     assert [finding.verdict for finding in flaky.findings] == [Verdict.FLAKY] * 2

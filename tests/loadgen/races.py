@@ -82,7 +82,7 @@ def tried(
     if not done.stdout:
         raise SystemExit(f"{name or 'an honest server'}: {done.stderr}")
     told: dict[str, Any] = json.loads(done.stdout)
-    named = {row["requirement"]: row["count"] for row in told["findings"] if row["is_binding"]}
+    named = {row["requirement"]: row["count"] for row in told["findings"]}
     return Trial(name or "honest", wanted, named, told["is_judged"])
 
 
