@@ -19,10 +19,11 @@ Push = tuple[str, str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Race:
-    """What comes first, one after the other, and what is done at once."""
+    """What comes first, one after the other, what is done at once, and what is tried then, one after the other."""
 
     at_once: tuple[Push, ...]
     before: tuple[Push, ...] = ()
+    after: tuple[Push, ...] = ()
     is_looked_at_again: bool = False
     """Whether somebody joins anew afterwards, and is told what was kept."""
 
@@ -81,6 +82,10 @@ ARENAS = {
                 tuple(_propose("a", nonce, f"{nonce}") for nonce in range(1, 7)),
             ),
             Race((_CLOSE, _propose("a", 1))),
+            Race(
+                (_CLOSE, ("a", "dispute", {"reason": "late", "evidence": {}})),
+                is_looked_at_again=True,
+            ),
         ),
         {"balance_a": "100", "balance_b": "50"},
     ),
@@ -91,6 +96,12 @@ ARENAS = {
         (
             Race((_ACCEPT, ("provider", "reject", {"reason": "no"})), _OFFERS),
             Race((_ACCEPT, ("provider", "offer", {"amount": "130"})), _OFFERS),
+            # Neither is the average of both latest offers, but of one of them and one that it has replaced.
+            Race(
+                (("client", "offer", {"amount": "90"}), ("provider", "offer", {"amount": "130"})),
+                _OFFERS,
+                (("client+", "accept", {"amount": "115"}), ("client+", "accept", {"amount": "105"})),
+            ),
             Race((_ACCEPT, ("client+", *_ACCEPT[1:]), ("provider", *_ACCEPT[1:])), _OFFERS),
         ),
         {"base_price": "100"},
@@ -148,7 +159,9 @@ class Contention(Scenario):
         for channel in channels.values():
             if channel.receiver is not None:
                 # Who loses a race is owed no relay; whether it was right is for the judge to say.
-                channel.receiver.own.update(event for _, event, _ in (*race.before, *race.at_once))
+                channel.receiver.own.update(
+                    event for _, event, _ in (*race.before, *race.at_once, *race.after)
+                )
                 channel.receiver.own.update(event for event, _ in [arena.barrier])
         for push in race.before:
             await self._send(players, channels, topic, push)
@@ -160,9 +173,11 @@ class Contention(Scenario):
         group.random.shuffle(pushes)
         for call in [channels[role].probe(event, payload) for role, event, payload in pushes]:
             await call
+        for push in race.after:
+            await self._send(players, channels, topic, push)
         await players.settle(channels, *arena.barrier)
         if race.is_looked_at_again:
-            agent = players.agents["provider"]
+            agent = players.agents[next(reversed(arena.roles))]
             await agent.leave(topic)
             await agent.join(topic)
         await players.leave(topic)

@@ -21,6 +21,7 @@ from tests.conftest import TOKEN, running
 TRANSFERS = ("transfers", "--set", "twice=1")
 TASKS = ("contention", "--set", "on=task")
 PAYMENTS = ("contention", "--set", "on=payment")
+MESSAGES = ("inboxes", "--set", "twice=1", "--set", "read_s=0")
 NEGOTIATIONS = ("contention", "--set", "on=negotiation")
 
 ONCE = "payment/concurrent-acknowledge-executes-once"
@@ -35,8 +36,15 @@ LOADS: dict[str, tuple[tuple[str, ...], str]] = {
     "takes-nonce-twice-at-once": (PAYMENTS, "payment/nonce-above-pending"),
     "executes-what-is-being-rejected": (PAYMENTS, "payment/reject-drops-proposal"),
     "agrees-while-being-rejected": (NEGOTIATIONS, "negotiation/settled-is-final"),
+    "loses-overlapping-offers": (NEGOTIATIONS, "negotiation/accept-is-average"),
     "completes-what-is-being-cancelled": (TASKS, "task/closed-is-final"),
     "keeps-state-per-connection": (TASKS, "task/closed-is-final"),
+    "takes-overlapping-chunks": (TASKS, "task/seq-conflict-refused"),
+    "keeps-lower-of-overlapping-checkpoints": (TASKS, "task/checkpoint-latest-wins"),
+    "relays-before-it-decides": (TASKS, "task/refusal-has-no-effect"),
+    "executes-what-is-being-disputed": (PAYMENTS, "payment/reject-drops-proposal"),
+    "closes-while-something-is-proposed": (PAYMENTS, "payment/nonce-above-pending"),
+    "settles-message-twice-at-once": (MESSAGES, "messages/unknown-id-refused"),
 }
 """The load that is put on a server with each deviation, and the requirement that its history breaks: a judge of histories names the rule of
 the family that no order can keep, where the suite's race cases name the race."""
