@@ -150,10 +150,12 @@ class Payment(Subject):
 
     def doubled(self, fact: Received) -> str | None:
         """Tell a transfer that is executed twice from one that is told twice: by other balances."""
-        transfer = self._transfers.get(nonce_in(fact.payload) or 0)
-        after = amount_of(fact.payload.get("balance_a")) if transfer is not None else None
-        is_other = transfer is not None and transfer.told is not None and transfer.told[0] != after
-        return transfer.executed_again if transfer is not None and is_other else None
+        nonce = nonce_in(fact.payload)
+        transfer = self._transfers.get(nonce) if nonce is not None else None
+        if transfer is None or transfer.told is None:
+            return None
+        is_other = transfer.told[0] != amount_of(fact.payload.get("balance_a"))
+        return transfer.executed_again if is_other else None
 
     def on_received(self, _member: Member | None, fact: Received) -> None:
         """Hold the balances that are told against each other."""
@@ -300,7 +302,8 @@ class Payment(Subject):
             self._accuse(rule, expected, f"{terms.amount} accepted", call.fact, fact)
 
     def _close(self, call: Call, fact: Fact) -> None:
-        final = [amount_of(call.fact.payload.get(f"final_balance_{role}")) for role in ("a", "b")]
+        payload = call.fact.payload if isinstance(call.fact.payload, dict) else {}
+        final = [amount_of(payload.get(f"final_balance_{role}")) for role in ("a", "b")]
         if final[0] is None or final[1] is None or self._closed is not None:
             return
         self._closed = (final[0], call)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from specs.history.deliveries import same
 from specs.history.subject import Outline, Subject
+from specs.history.transfers import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +25,8 @@ _MANY_CHECKPOINTS: Final = 64
 class Stream:
     """What was sent of an input or output."""
 
-    chunks: dict[int, tuple[str, Call]] = field(default_factory=dict)
-    """The accepted ones, by seq."""
+    chunks: dict[int, tuple[Any, Call]] = field(default_factory=dict)
+    """The accepted ones, by seq; an endpoint may have accepted one that is no text."""
     open: int = 0
     """Chunks that were sent and neither surely accepted nor refused."""
     completion: Call | None = None
@@ -93,7 +94,7 @@ class Task(Subject):
         rule, task_id = "task/task-completed-names-task", self.family.variable_of(self.topic)
         if "id" in task and task["id"] != task_id:
             self.findings.accuse(rule, self.topic, f"the task {task_id}", f"{task['id']!r}", fact)
-        results = [call.fact.payload.get("result") for call in self._completions]
+        results = [_named(call.fact.payload, "result") for call in self._completions]
         if "result" in task and results and not any(same(task["result"], result) for result in results):
             expected, told = f"the result {results[0]!r}", f"{task['result']!r}"
             self.findings.accuse(rule, self.topic, expected, told, self._completions[0].fact, fact)
@@ -135,9 +136,10 @@ class Task(Subject):
 
     def _chunk(self, stream: Stream, call: Call, fact: Fact) -> None:
         stream.open -= 1
-        seq, chunk = _seq(call.fact.payload), call.fact.payload.get("chunk")
+        seq = _seq(call.fact.payload)
         if seq is None:
             return
+        chunk = call.fact.payload.get("chunk")
         former = stream.chunks.get(seq)
         if former is not None:
             if former[0] != chunk:
@@ -162,11 +164,18 @@ class Task(Subject):
         if stream.open or not all(_is_before(chunk, call) for _, chunk in stream.chunks.values()):
             return
         payload, seqs = call.fact.payload, sorted(stream.chunks)
-        content = "".join(stream.chunks[seq][0] for seq in seqs).encode("utf-8", "surrogatepass")
-        checksum = hashlib.sha256(content).hexdigest()
+        chunks = [stream.chunks[seq][0] for seq in seqs]
         if seqs != list(range(len(seqs))):
             rule, expected = "task/gap-refused", "a completion is refused while a seq is missing"
-        elif payload.get("total_size") != len(content):
+            self.findings.accuse(rule, self.topic, expected, "accepted", call.fact, fact)
+        elif isinstance(payload, dict) and all(isinstance(chunk, str) for chunk in chunks):
+            self._judge_whole("".join(chunks), call, fact)
+
+    def _judge_whole(self, text: str, call: Call, fact: Fact) -> None:
+        """Hold the size and the checksum of a completion against the stream."""
+        payload, content = call.fact.payload, text.encode("utf-8", "surrogatepass")
+        checksum = hashlib.sha256(content).hexdigest()
+        if payload.get("total_size") != len(content):
             rule, expected = (
                 "task/size-verified",
                 f"a completion is refused unless the size is {len(content)}",
@@ -178,11 +187,12 @@ class Task(Subject):
         self.findings.accuse(rule, self.topic, expected, "accepted", call.fact, fact)
 
 
+def _named(payload: Any, name: str) -> Any:
+    return payload.get(name) if isinstance(payload, dict) else None
+
+
 def _seq(payload: Any) -> int | None:
-    seq = payload.get("seq") if isinstance(payload, dict) else None
-    if isinstance(seq, bool) or not isinstance(seq, int | float) or seq != int(seq):
-        return None
-    return int(seq)
+    return whole_number(_named(payload, "seq"))
 
 
 def _is_before(chunk: Call, completion: Call) -> bool:

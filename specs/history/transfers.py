@@ -49,12 +49,12 @@ class Transfer:
 
 
 def nonce_in(payload: Any) -> int | None:
-    """Return the nonce that a payload has; None where it has none. JSON calls 7.0 an integer, too."""
-    if not isinstance(payload, dict):
-        return None
-    nonce = payload.get("nonce")
-    if type(nonce) is int:
-        return nonce
-    if isinstance(nonce, bool) or not isinstance(nonce, int | float) or nonce != int(nonce):
-        return None
-    return int(nonce)
+    """Return the nonce that a payload has; None where it has none."""
+    return whole_number(payload.get("nonce")) if isinstance(payload, dict) else None
+
+
+def whole_number(value: Any) -> int | None:
+    """Return the integer that a JSON value is; None where it is none. JSON calls 7.0 an integer, too."""
+    if type(value) is int:
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else None

@@ -366,6 +366,15 @@ def test_a_close_settles_what_is_there(
     assert story.found == expected
 
 
+def test_pushes_whose_payload_is_none_end_no_judgement(story: Story) -> None:
+    """Whatever an endpoint accepts."""
+    for event in ("propose_transfer", "acknowledge_transfer", "reject_transfer", "dispute", "close"):
+        story.ok(story.record.invoked("a", CHANNEL, event, []))
+    story.record.received("b", CHANNEL, "transfer_complete", [])
+    story.record.received("b", CHANNEL, "transfer_complete", [])
+    assert story.found == ["payment/transfer-broadcast-once"]
+
+
 def test_nothing_happens_on_a_closed_channel(story: Story) -> None:
     """payment/closed-is-final, by what is taken and by what is shown."""
     close(story, "100", "50")

@@ -228,6 +228,18 @@ def test_a_stream_is_complete_when_it_is_whole(
     assert story.found == expected
 
 
+def test_what_is_no_text_ends_no_judgement(story: Story) -> None:
+    """Whatever an endpoint accepts: chunks that are no text, payloads that are none, a seq beyond all numbers."""
+    for payload in ({"chunk": 7, "seq": 0}, [], None, {"chunk": "a", "seq": float("inf")}):
+        story.ok(story.record.invoked("c", TASK, "input_stream", payload))
+    story.done("c", TASK, "input_complete", checksum="?", total_size=1)
+    assert story.found == []
+    for event in ("input_complete", "checkpoint", "complete"):
+        story.ok(story.record.invoked("p", TASK, event, None))
+    story.told("c", TASK, "task_completed", task={"result": "done"})
+    assert story.found == ["task/task-completed-names-task"]
+
+
 def test_a_chunk_that_may_have_arrived_may_make_a_stream_whole(story: Story) -> None:
     """Nothing is said of a stream with a chunk of unknown outcome, nor of one that is sent beside the completion."""
     story.lost(story.push("c", TASK, "input_stream", chunk="a", seq=0))
