@@ -13,8 +13,11 @@ from typing import Any, Final
 MAX_INTEGER_DIGITS: Final = 30
 MAX_FRACTION_DIGITS: Final = 8
 
+UNIT: Final = 10**MAX_FRACTION_DIGITS
+"""How many of the smallest parts of money are one: as a whole number of these every amount, sum and difference is exact."""
+
 _AMOUNT = re.compile(
-    rf"(?:0|[1-9][0-9]{{0,{MAX_INTEGER_DIGITS - 1}}})(?:\.[0-9]{{1,{MAX_FRACTION_DIGITS}}})?"
+    rf"(0|[1-9][0-9]{{0,{MAX_INTEGER_DIGITS - 1}}})(?:\.([0-9]{{1,{MAX_FRACTION_DIGITS}}}))?"
 )
 _HALF = Decimal("0.5")
 # Sums of amounts need 40 digits; Inexact makes any loss an error instead of a wrong figure.
@@ -47,6 +50,40 @@ def parse_amount(value: Any) -> Decimal:
     if isinstance(value, str) and _AMOUNT.fullmatch(value):
         return Decimal(value)
     raise NotAnAmount(f"not an amount: {type(value).__name__}")
+
+
+def parse_units(value: Any) -> int:
+    """Read an amount as it stands in a payload, as `parse_amount` does, in units of 1 / `UNIT`.
+
+    Raises:
+        NotAnAmount: Where `parse_amount` does.
+
+    Example:
+        >>> parse_units("0.10"), parse_units(2)
+        (10000000, 200000000)
+
+    """
+    if isinstance(value, str):
+        match = _AMOUNT.fullmatch(value)
+        if match is not None:
+            whole, fraction = match.groups("")
+            return int(whole + fraction.ljust(MAX_FRACTION_DIGITS, "0"))
+    elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**MAX_INTEGER_DIGITS:
+        return value * UNIT
+    raise NotAnAmount(f"not an amount: {type(value).__name__}")
+
+
+def format_units(units: int) -> str:
+    """Write units of 1 / `UNIT` as money in its shortest form; a difference may be negative.
+
+    Example:
+        >>> format_units(10000000), format_units(-200000000)
+        ('0.1', '-2')
+
+    """
+    whole, fraction = divmod(abs(units), UNIT)
+    text = f"{whole}.{fraction:0{MAX_FRACTION_DIGITS}}".rstrip("0").rstrip(".")
+    return f"-{text}" if units < 0 else text
 
 
 def format_amount(amount: Decimal) -> str:

@@ -115,35 +115,36 @@ class Checker:
         self._connections[fact.connection] = Connection(fact.connection, fact.agent, fact.number)
 
     def _invoked(self, fact: Invoked) -> None:
-        connection = self._connections.get(fact[0])
-        if connection is None or fact[1] <= connection.number:
+        name, number, topic, key, event, payload, _ = fact
+        connection = self._connections.get(name)
+        if connection is None or number <= connection.number:
             connection = self._connection(fact)
-        connection.number = fact[1]
-        if fact.call in connection.calls:
-            raise MalformedHistory(f"fact {self._at} invokes call {fact.call} a second time")
-        member = connection.members.get(fact.topic)
-        call = Call(self._at, fact, connection.agent, member)
-        connection.calls[fact.call] = call
-        subject = self._subjects.get(fact.topic) or self._subject(fact.topic)
+        connection.number = number
+        if key in connection.calls:
+            raise MalformedHistory(f"fact {self._at} invokes call {key} a second time")
+        member = connection.members.get(topic)
+        call = connection.calls[key] = Call(self._at, fact, connection.agent, member)
+        subject = self._subjects.get(topic) or self._subject(topic)
         if subject is None:
             return
-        if fact.event == PHX_JOIN:
+        if event == PHX_JOIN:
             subject.join_asked(connection, call)
-        elif fact.event == PHX_LEAVE:
+        elif event == PHX_LEAVE:
             if member is not None:
                 subject.leave_asked(member)
         else:
-            subject.invoked(call)
+            subject.invoked(call, event, payload)
 
     def _answered(self, fact: Answered) -> None:
-        connection = self._connections.get(fact[0])
-        if connection is None or fact[1] <= connection.number:
+        name, number, _, key, status, _, _ = fact
+        connection = self._connections.get(name)
+        if connection is None or number <= connection.number:
             connection = self._connection(fact)
-        connection.number = fact[1]
-        call = connection.calls.pop(fact.call, None)
+        connection.number = number
+        call = connection.calls.pop(key, None)
         if call is None:
-            raise MalformedHistory(f"fact {self._at} answers call {fact.call}, which is not open")
-        if connection.closing and fact.status != "unknown":
+            raise MalformedHistory(f"fact {self._at} answers call {key}, which is not open")
+        if connection.closing and status != "unknown":
             self._close(connection, call)
         self._end(call, fact)
 
@@ -154,25 +155,28 @@ class Checker:
                 connection.closing.remove(member)
 
     def _end(self, call: Call, fact: Answered) -> None:
-        subject = self._subjects.get(call.fact.topic)
+        asked = call.fact
+        subject = self._subjects.get(asked[2])
         if subject is None:
             return
-        if call.fact.event == PHX_JOIN:
+        event = asked[4]
+        if event == PHX_JOIN:
             subject.join_answered(call, self._at, fact)
-        elif call.fact.event == PHX_LEAVE:
+        elif event == PHX_LEAVE:
             if call.member is not None and fact.status == "ok":
                 subject.gone(call.member, self._at)
         else:
             subject.answered(call, self._at, fact)
 
     def _received(self, fact: Received) -> None:
-        connection = self._connections.get(fact[0])
-        if connection is None or fact[1] <= connection.number:
+        name, number, topic, event, payload, _ = fact
+        connection = self._connections.get(name)
+        if connection is None or number <= connection.number:
             connection = self._connection(fact)
-        connection.number = fact[1]
-        subject = self._subjects.get(fact[2]) or self._subject(fact[2])
+        connection.number = number
+        subject = self._subjects.get(topic) or self._subject(topic)
         if subject is not None:
-            subject.received(connection, fact, self._at)
+            subject.received(connection, fact, self._at, event, payload)
 
     def _left(self, fact: Left) -> None:
         connection = self._connection(fact)

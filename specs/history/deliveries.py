@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from specs.history.holders import Call, Member
 
@@ -41,39 +42,69 @@ class Kind:
     """Whether repetitions may be relayed once."""
     missing_on_one: str | None = None
     """Of what is missing on one connection of an agent, and arrives on another one."""
+    state: str | None = None
+    """That a broadcast tells of."""
+    pick: Callable[[Any], Any] = field(init=False, compare=False)
+    """Takes the values of the members out of a payload that has them all."""
+
+    def __post_init__(self) -> None:
+        """Prepare what every key is made with."""
+        object.__setattr__(self, "pick", itemgetter(*self.members) if self.members else _nothing)
 
     def key(self, payload: Any) -> Key:
         """Return what identifies a relay, the same for the push and its relay."""
-        if type(payload) is not dict and not isinstance(payload, Mapping):
+        if type(payload) is dict:
+            try:
+                key = (self.event, self.pick(payload))
+                hash(key)
+            except (KeyError, TypeError):
+                pass
+            else:
+                return key
+        elif not isinstance(payload, Mapping):
             return (self.event, None)
-        key = (self.event, *map(payload.get, self.members))
-        try:
-            hash(key)
-        except TypeError:
-            return (self.event, *[_hashable(payload.get(name)) for name in self.members])
-        return key
+        values = tuple(_hashable(payload.get(name)) for name in self.members)
+        return (self.event, values[0] if len(values) == 1 else values)
 
 
-@dataclass(slots=True, eq=False)
+def _nothing(_payload: Any) -> tuple[()]:
+    return ()
+
+
 class Item:
     """One thing to be told, with the calls that may have caused it."""
 
-    kind: Kind
-    first: int
-    """Position of the first of its calls."""
-    calls: list[Call] = field(default_factory=list)
-    refused: int = 0
-    accepted: int = 0
-    got: dict[str, int] = field(default_factory=dict)
-    """How often, by connection."""
-    latest: Fact | None = None
-    is_excused: bool = False
-    """Whether nobody needs to be told, though it was accepted."""
+    # One for every push that is relayed: what it seldom has takes no room.
+    __slots__ = ("accepted", "call", "got", "is_excused", "kind", "latest", "others", "refused")
+
+    def __init__(self, kind: Kind, call: Call) -> None:
+        self.kind = kind
+        self.call = call
+        """The first of its calls."""
+        self.others: list[Call] | None = None
+        """Its further calls."""
+        self.refused = 0
+        self.accepted = 0
+        self.got: dict[str, int] | None = None
+        """How often, by connection; None while it was told to nobody."""
+        self.latest: Fact | None = None
+        self.is_excused = False
+        """Whether nobody needs to be told, though it was accepted."""
+
+    @property
+    def calls(self) -> list[Call]:
+        """All its calls, in order."""
+        return [self.call, *(self.others or ())]
+
+    @property
+    def count(self) -> int:
+        """How many calls it has."""
+        return 1 if self.others is None else 1 + len(self.others)
 
     @property
     def live(self) -> int:
         """How many of its calls may have been accepted."""
-        return len(self.calls) - self.refused
+        return self.count - self.refused
 
     @property
     def owed(self) -> int:
@@ -82,14 +113,26 @@ class Item:
             return 0
         return min(self.accepted, 1) if self.kind.is_broadcast or self.kind.may_collapse else self.accepted
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it may still be caused."""
-        return self.accepted + self.refused < len(self.calls)
+
+class Doubling(Protocol):
+    """Who knows more of what arrives twice."""
+
+    def doubled(self, fact: Received) -> str | None:
+        """Return the requirement that a second arrival breaks, where it is not that of the kind."""
 
 
 class Deliveries:
     """What the calls on one topic have caused to be told, and to whom it was."""
+
+    __slots__ = (
+        "_findings",
+        "_has_forgotten",
+        "_has_forgotten_open",
+        "_is_whole",
+        "_items",
+        "_kept",
+        "_topic",
+    )
 
     def __init__(self, topic: str, findings: Findings, kept: int = KEPT) -> None:
         self._topic = topic
@@ -111,12 +154,16 @@ class Deliveries:
 
     def caused(self, kind: Kind, key: Key, call: Call) -> None:
         """Note a call that is to be told, if it is accepted."""
-        item = self._items.get(key)
+        items = self._items
+        item = items.get(key)
         if item is None:
-            if len(self._items) >= self._kept:
+            if len(items) >= self._kept:
                 self._forget_oldest()
-            item = self._items[key] = Item(kind, call.at)
-        item.calls.append(call)
+            item = items[key] = Item(kind, call)
+        elif item.others is None:
+            item.others = [call]
+        else:
+            item.others.append(call)
         call.item = item
 
     def refused(self, call: Call, fact: Fact) -> None:
@@ -127,98 +174,109 @@ class Deliveries:
         item.refused += 1
         if call.accepted_at is not None:
             item.accepted -= 1
-        most = max(item.got.values(), default=0)
+        most = max(item.got.values()) if item.got else 0
         if self._is_whole and most > item.live and (not item.kind.is_broadcast or item.live == 0):
             self._accuse_refused(item, call, item.latest, fact)
 
     def arrived(
-        self,
-        kind: Kind,
-        key: Key,
-        member: Member | None,
-        fact: Received,
-        doubled: Callable[[Received], str | None] = lambda _fact: None,
+        self, kind: Kind, key: Key, member: Member | None, fact: Received, topic: Doubling
     ) -> Call | None:
-        """Judge something that was told; returns the call whose acceptance it shows, if only one can have caused it.
-
-        `doubled` gives the requirement that a second telling breaks, where it is not that of the kind.
-        """
+        """Judge something that was told; returns the call whose acceptance it shows, if only one can have caused it."""
         item = self._items.get(key)
         if item is None:
             if not self._has_forgotten:
                 expected = f"{kind.event} only as it was caused, and once"
-                self._findings.accuse(
-                    kind.unsent, self._topic, expected, f"{kind.event} {fact.payload!r}", fact, about=key
-                )
+                observed = f"{kind.event} {fact.payload!r}"
+                self._findings.accuse(kind.unsent, self._topic, expected, observed, fact, about=key)
             return None
         item.latest = fact
-        got = item.got[fact.connection] = item.got.get(fact.connection, 0) + 1
-        live = len(item.calls) - item.refused
+        connection, got = fact[0], item.got
+        if got is None:
+            times, item.got = 1, {connection: 1}
+        else:
+            times = got[connection] = got.get(connection, 0) + 1
         if not self._is_whole:
             return None
+        is_alone = item.others is None
+        live = 1 - item.refused if is_alone else item.live
         if live == 0:
-            self._accuse_refused(item, item.calls[0], fact)
+            self._accuse_refused(item, item.call, fact)
             return None
-        if got > (1 if kind.is_broadcast else live):
-            rule = doubled(fact)
-            if member is not None and not member.is_first:
-                # As if the join before were still there.
-                rule = rule or "broadcast/once-per-channel"
-            self._findings.accuse(
-                rule or kind.doubled,
-                self._topic,
-                f"{kind.event} once on each connection",
-                f"it arrives again on {fact.connection}",
-                item.calls[0].fact,
-                fact,
-                about=key,
-            )
-        if len(item.calls) > 1:
+        if times > 1 and times > (1 if kind.is_broadcast else live):
+            self._accuse_doubled(item, key, member, fact, topic)
+        if not is_alone:
             return _only_live(item)
-        if got == 1 and member is not None and not kind.is_broadcast:
-            self._follow_order(item.calls[0], member, fact)
-        return item.calls[0]
+        call = item.call
+        if times == 1 and member is not None and call.member is not None and not kind.is_broadcast:
+            self._follow_order(kind, call, call.member, member, fact)
+        return call
 
     def settle(self, members: Iterable[Member], fact: Fact) -> None:
         """Say what is missing, now that nothing of answered calls is on its way, and forget what is done."""
         here = [member for member in members if member.steady_from is not None]
-        for item in self._items.values():
+        kept: dict[Key, Item] = {}
+        for key, item in self._items.items():
             if item.accepted:
                 self._look_for_missing(item, here, fact)
+            if item.accepted + item.refused < item.count:
+                # It may still be caused.
+                kept[key] = item
+            elif item.others is None:
+                _let_go(item.call)
+            else:
+                for call in item.calls:
+                    _let_go(call)
         for member in here:
-            member.heard.clear()
-        self._items = {key: item for key, item in self._items.items() if item.is_open}
+            member.heard = None
+        self._items = kept
         self._has_forgotten = self._has_forgotten_open
 
     def _look_for_missing(self, item: Item, members: list[Member], fact: Fact) -> None:
-        owed, kind = item.owed, item.kind
-        senders = () if kind.is_broadcast else {call.agent for call in item.calls}
+        owed, got, first = item.owed, item.got or {}, item.call.at
         for member in members:
-            if member.agent in senders or (member.steady_from or 0) >= item.first:
-                continue
-            if item.got.get(member.connection, 0) < owed:
-                expected = f"{kind.event} on {member.connection} as often as it was caused ({owed})"
-                observed = f"{item.got.get(member.connection, 0)} of them once everything has arrived"
-                causes = [call.fact for call in item.calls if not call.is_refused]
-                is_on_another = any(
-                    each.agent == member.agent and item.got.get(each.connection, 0) >= owed
-                    for each in members
-                )
-                rule = kind.missing_on_one if is_on_another and kind.missing is not None else kind.missing
-                self._findings.accuse(
-                    rule, self._topic, expected, observed, *causes, fact, about=(item.first, kind)
-                )
+            if got.get(member.connection, 0) < owed and (member.steady_from or 0) < first:
+                if not item.kind.is_broadcast and any(call.agent == member.agent for call in item.calls):
+                    continue
+                self._accuse_missing(item, owed, member, members, fact)
 
-    def _follow_order(self, call: Call, member: Member, fact: Received) -> None:
-        sender = call.member
-        if sender is None:
+    def _accuse_missing(
+        self, item: Item, owed: int, member: Member, members: list[Member], fact: Fact
+    ) -> None:
+        kind, got = item.kind, item.got or {}
+        expected = f"{kind.event} on {member.connection} as often as it was caused ({owed})"
+        observed = f"{got.get(member.connection, 0)} of them once everything has arrived"
+        causes = [call.fact for call in item.calls if not call.is_refused]
+        is_on_another = any(
+            each.agent == member.agent and got.get(each.connection, 0) >= owed for each in members
+        )
+        rule = kind.missing_on_one if is_on_another and kind.missing is not None else kind.missing
+        about = (item.call.at, kind)
+        self._findings.accuse(rule, self._topic, expected, observed, *causes, fact, about=about)
+
+    def _accuse_doubled(
+        self, item: Item, key: Key, member: Member | None, fact: Received, topic: Doubling
+    ) -> None:
+        kind = item.kind
+        rule = topic.doubled(fact) if kind.is_broadcast else None
+        if member is not None and not member.is_first:
+            # As if the join before were still there.
+            rule = rule or "broadcast/once-per-channel"
+        expected = f"{kind.event} once on each connection"
+        observed = f"it arrives again on {fact.connection}"
+        cause = item.call.fact
+        self._findings.accuse(rule or kind.doubled, self._topic, expected, observed, cause, fact, about=key)
+
+    def _follow_order(self, kind: Kind, call: Call, sender: Member, member: Member, fact: Received) -> None:
+        heard = member.heard
+        if heard is None:
+            member.heard = {sender: call}
             return
-        last = member.heard.get(sender)
-        if last is None or last[0] <= call.index:
-            member.heard[sender] = (call.index, fact.event)
+        last = heard.get(sender)
+        if last is None or last.index <= call.index:
+            heard[sender] = call
             return
-        kind: Kind = call.item.kind
-        rule = kind.order if last[1] == fact.event and kind.order else "broadcast/order-per-sender"
+        is_same = last.fact.event == fact.event
+        rule = kind.order if is_same and kind.order else "broadcast/order-per-sender"
         expected = f"what {sender.connection} sends arrives in the order in which it was sent"
         observed = f"on {member.connection} this {fact.event} comes behind what was sent after it"
         self._findings.accuse(rule, self._topic, expected, observed, call.fact, fact, about=call.at)
@@ -231,9 +289,15 @@ class Deliveries:
         )
 
     def _forget_oldest(self) -> None:
-        oldest = next(iter(self._items))
-        self._has_forgotten_open |= self._items.pop(oldest).is_open
+        item = self._items.pop(next(iter(self._items)))
+        self._has_forgotten_open |= item.accepted + item.refused < item.count
         self._has_forgotten = True
+
+
+def _let_go(call: Call) -> None:
+    # What comes of a call that is not answered may still be judged by what was told of it.
+    if call.status is not None:
+        call.item = None
 
 
 def _only_live(item: Item) -> Call | None:
@@ -243,7 +307,7 @@ def _only_live(item: Item) -> Call | None:
 
 def same(a: Any, b: Any) -> bool:
     """Tell whether two JSON values are equal; numbers by value."""
-    return _hashable(a) == _hashable(b)
+    return bool(a == b) or _hashable(a) == _hashable(b)
 
 
 def _hashable(value: Any) -> Hashable:

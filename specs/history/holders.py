@@ -27,8 +27,8 @@ class Member:
     closed_at: int | None = None
     """Position of the first answer to what was sent after that: what is issued later must not arrive."""
     pushes: int = 0
-    heard: dict[Member, tuple[int, str]] = field(default_factory=dict)
-    """Index and event of the latest relay by the membership that sent it."""
+    heard: dict[Member, Call] | None = None
+    """The latest call relayed to it, by the membership that sent it; None while there is none."""
     memo: Any = None
     """What a family keeps of it."""
 
@@ -36,18 +36,8 @@ class Member:
 class Call:
     """A push, join or leave, from its invocation on."""
 
-    # Most of it is seldom set, and there is one of these for every push: so the defaults are the class's.
-    event: Event | None = None
-    """What the documents say of it; None for a join, a leave or what they do not name."""
-    index: int = 0
-    """Order among the pushes of its member."""
-    status: str | None = None
-    accepted_at: int | None = None
-    """Position of the first fact that shows its acceptance."""
-    item: Any = None
-    """What it owes to the other members, if anything."""
-    memo: Any = None
-    """What a family keeps of it, such as how things stood when it was invoked."""
+    # There is one of these for every push, and many stay: so they are small, and refer to what is about them for no longer than needed.
+    __slots__ = ("accepted_at", "agent", "at", "event", "fact", "index", "item", "member", "memo", "status")
 
     def __init__(self, at: int, fact: Invoked, agent: str, member: Member | None) -> None:
         self.at = at
@@ -56,6 +46,17 @@ class Call:
         self.agent = agent
         self.member = member
         """Who sent it; None off the topic."""
+        self.event: Event | None = None
+        """What the documents say of it; None for a join, a leave or what they do not name."""
+        self.index = 0
+        """Order among the pushes of its member."""
+        self.status: str | None = None
+        self.accepted_at: int | None = None
+        """Position of the first fact that shows its acceptance."""
+        self.item: Any = None
+        """What it owes to the other members, if anything; None again once it is answered and all that it caused was told."""
+        self.memo: Any = None
+        """What a family keeps of it, such as how things stood when it was invoked."""
 
     @property
     def is_refused(self) -> bool:

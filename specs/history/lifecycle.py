@@ -65,7 +65,7 @@ def _closure(start: str, step: dict[str, set[str]]) -> frozenset[str]:
     return frozenset(reached)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Entry:
     """A state that the resource has surely entered."""
 
@@ -79,24 +79,23 @@ class Entry:
 class Lifecycle:
     """Which states one resource has surely entered, and by what."""
 
+    __slots__ = ("_entries", "_findings", "_states", "_topic", "_tried", "is_fresh", "latest")
+
     def __init__(self, topic: str, states: States, findings: Findings) -> None:
         self._topic = topic
         self._states = states
         self._findings = findings
-        self._entries: list[Entry] = []
+        self._entries: tuple[Entry, ...] = ()
+        self.latest: Entry | None = None
+        """The state furthest on that was surely entered, the last of the entries."""
         self._tried: dict[str, list[int]] = {}
         """By state: how many calls into it were invoked, and how many of them refused."""
         self.is_fresh = False
 
     @property
-    def latest(self) -> Entry | None:
-        """The state furthest on that was surely entered."""
-        return self._entries[-1] if self._entries else None
-
-    @property
     def is_over(self) -> bool:
         """Whether a terminal state was surely entered."""
-        return bool(self._entries) and self._states.family.states[self._entries[-1].state].terminal
+        return self.latest is not None and self._states.family.states[self.latest.state].terminal
 
     def invoked(self, next_state: str) -> None:
         """Note a call that may enter a state."""
@@ -124,11 +123,13 @@ class Lifecycle:
 
     def learned(self, state: str, at: int, fact: Fact) -> None:
         """Note that a state was told by the endpoint, whoever caused it; it must agree with what was told before."""
+        latest, reach = self.latest, self._states.reach
+        if latest is not None and latest.state == state:
+            return
         if state == self._states.family.initial_state or any(e.state == state for e in self._entries):
             return
-        latest, reach = self.latest, self._states.reach
         if latest is None or state in reach[latest.state]:
-            self._entries.append(Entry(state, at, fact, None))
+            self._append(Entry(state, at, fact, None))
         elif latest.state not in reach[state]:
             into = next(e for e in self._states.family.inbound() if e.next_state == state)
             expected = f"nothing but {latest.state} once the state is {latest.state}"
@@ -174,9 +175,13 @@ class Lifecycle:
                 return
         latest = self.latest
         if latest is None or state in self._states.reach[latest.state]:
-            self._entries.append(Entry(state, at, fact, call))
+            self._append(Entry(state, at, fact, call))
         else:
-            self._entries.insert(0, Entry(state, at, fact, call))
+            self._entries = (Entry(state, at, fact, call), *self._entries)
+
+    def _append(self, entry: Entry) -> None:
+        self._entries = (*self._entries, entry)
+        self.latest = entry
 
     def _accuse(self, call: Call, event: Event, entry: Entry, fact: Fact) -> None:
         rule = self._states.rule(entry.state, event)

@@ -20,6 +20,7 @@ KEPT: Final = 10_000
 CONTENT: Final = ("type", "payload", "from_agent_id")
 AGAIN: Final = (*CONTENT, "protocol_version", "inserted_at")
 """What is the same each time that a message is delivered."""
+_SETTLING: Final = frozenset({"acknowledge", "reject"})
 
 
 @dataclass(slots=True, eq=False)
@@ -30,8 +31,8 @@ class Letter:
     sent: Call | None = None
     first: Received | None = None
     """Its first delivery."""
-    settled: list[Call] = field(default_factory=list)
-    """Calls that may have acknowledged or rejected it."""
+    settled: int = 0
+    """How many calls may have acknowledged or rejected it."""
     done: Call | None = None
     """The one that surely did."""
     is_quiet: bool = False
@@ -61,6 +62,8 @@ class Inbox:
 class Messages(Subject):
     """The messages of one agent."""
 
+    __slots__ = ("_agent", "_done", "_pending", "_unquiet")
+
     def __init__(self, topic: str, outline: Outline, findings: Findings) -> None:
         super().__init__(topic, outline, findings)
         self._agent = self.family.variable_of(topic)
@@ -68,19 +71,20 @@ class Messages(Subject):
         self._done: dict[Any, Letter] = {}
         self._unquiet: list[Letter] = []
 
-    def invoked(self, call: Call) -> None:
-        """Take a push, or a message that an operator is about to send."""
-        super().invoked(call)
-        if call.event is not None and call.event.event in {"acknowledge", "reject"}:
-            letter = self._letter(_id_in(call.fact.payload, "message_id"))
+    def on_invoked(self, call: Call, event: str, payload: Any) -> None:
+        """Take a push that may settle a message."""
+        if event in _SETTLING:
+            letter = call.memo = self._letter(_id_in(payload, "message_id"))
             if letter is not None:
-                letter.settled.append(call)
+                letter.settled += 1
 
     def answered(self, call: Call, at: int, fact: Answered) -> None:
         """Take the outcome of a push, or the id of a message that was sent."""
         super().answered(call, at, fact)
+        if call.fact.event != SEND or fact.status != "ok":
+            return
         message_id = _id_in(fact.response, "message_id")
-        if call.fact.event != SEND or fact.status != "ok" or message_id is None:
+        if message_id is None:
             return
         call.accepted_at = at
         letter = self._letter(message_id) or self._pending.setdefault(message_id, Letter(message_id))
@@ -104,13 +108,13 @@ class Messages(Subject):
     def on_ok(self, call: Call, fact: Answered) -> None:
         """Take a message that is settled; it can be settled once."""
         letter = self._letter(_id_in(call.fact.payload, "message_id"))
-        if letter is None or call.fact.event not in {"acknowledge", "reject"}:
+        if letter is None or call.fact.event not in _SETTLING:
             return
         if letter.done is not None:
             rule, expected = "messages/unknown-id-refused", f"{letter.id!r} is acknowledged or rejected once"
             self._accuse(rule, expected, "accepted again", letter.done.fact, call.fact, fact)
             return
-        letter.done = call
+        letter.done, call.memo = call, None
         self._pending.pop(letter.id, None)
         self._done[letter.id] = letter
         self._unquiet.append(letter)
@@ -119,14 +123,15 @@ class Messages(Subject):
 
     def on_refused(self, call: Call, _fact: Answered) -> None:
         """Forget what had no effect."""
-        letter = self._letter(_id_in(call.fact.payload, "message_id"))
-        if letter is not None and call in letter.settled:
-            letter.settled.remove(call)
+        if call.memo is not None:
+            call.memo.settled -= 1
 
-    def on_received(self, member: Member | None, fact: Received) -> None:
+    def on_received(self, member: Member | None, fact: Received, event: str, payload: Any) -> None:
         """Judge a delivery."""
-        message_id = _id_in(fact.payload, "id")
-        if fact.event != "new_message" or member is None or message_id is None:
+        if event != "new_message" or member is None:
+            return
+        message_id = _id_in(payload, "id")
+        if message_id is None:
             return
         if member.agent != self._agent:
             rule, expected = (
@@ -136,7 +141,8 @@ class Messages(Subject):
             self._accuse(rule, expected, f"{member.agent} is given {message_id!r}", fact)
         letter = self._letter(message_id) or self._pending.setdefault(message_id, Letter(message_id))
         self._judge_content(letter, fact)
-        self._judge_again(letter, member, fact)
+        if letter.done is not None:
+            self._judge_again(letter, member, fact)
         inbox = self._inbox(member)
         if message_id not in inbox.got:
             inbox.got.add(message_id)
@@ -170,17 +176,19 @@ class Messages(Subject):
         return inbox
 
     def _judge_content(self, letter: Letter, fact: Received) -> None:
-        sent = letter.sent.fact.payload if letter.sent is not None else None
-        if isinstance(sent, dict) and letter.sent is not None:
-            names = [name for name in CONTENT if name in sent and name in fact.payload]
-            if any(not same(sent[name], fact.payload[name]) for name in names):
-                rule = "messages/content-unchanged"
-                self._accuse(rule, f"{sent!r}", f"{fact.payload!r}", letter.sent.fact, fact)
-        if letter.first is None:
+        payload, first = fact.payload, letter.first
+        if letter.sent is not None and isinstance(letter.sent.fact.payload, dict):
+            sent = letter.sent.fact.payload
+            for name in CONTENT:
+                if name in sent and name in payload and not same(sent[name], payload[name]):
+                    rule = "messages/content-unchanged"
+                    self._accuse(rule, f"{sent!r}", f"{payload!r}", letter.sent.fact, fact)
+                    break
+        if first is None:
             letter.first = fact
-        elif any(not same(letter.first.payload.get(name), fact.payload.get(name)) for name in AGAIN):
+        elif any(not same(first.payload.get(name), payload.get(name)) for name in AGAIN):
             rule = "messages/redelivery-same-message"
-            self._accuse(rule, f"{letter.first.payload!r}", f"{fact.payload!r}", letter.first, fact)
+            self._accuse(rule, f"{first.payload!r}", f"{payload!r}", first, fact)
 
     def _judge_again(self, letter: Letter, member: Member, fact: Received) -> None:
         done = letter.done

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from specs.amounts import add, format_amount, subtract
-from specs.history.balances import amount_in, amount_of
+from specs.amounts import UNIT
+from specs.amounts import format_units as text
+from specs.history.balances import units_in, units_of
 from specs.history.subject import Outline, Subject
 
 if TYPE_CHECKING:
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from specs.history.holders import Call, Member
 
 
-CLOSE: Final = Decimal(1)
+CLOSE: Final = UNIT
 """What is off by less is so by the rounding of a server that does not reckon exactly, which is an interpretation."""
 
 
 @dataclass(slots=True, eq=False)
 class Offer:
-    """An offer that may have been accepted."""
+    """What an offer that may have been accepted says; the memo of its call."""
 
-    call: Call
-    amount: Decimal
+    amount: int
+    """In units."""
     replaced_at: int | None = None
     """Position from which it surely is not its side's latest any more."""
 
@@ -33,14 +33,17 @@ class Offer:
 class Negotiation(Subject):
     """One session."""
 
+    __slots__ = ("_accepts", "_bound", "_offers", "_unread")
+
     DOUBLED = "negotiation/agreement-broadcast-once"
     UNSENT = "negotiation/no-agreement-without-accept"
 
     def __init__(self, topic: str, outline: Outline, findings: Findings) -> None:
         super().__init__(topic, outline, findings)
-        self._offers: dict[str, list[Offer]] = {}
+        self._offers: dict[str, list[Call]] = {}
         """Those that may be the latest of a side, by agent."""
-        self._bound: Decimal | None = None
+        self._bound: int | None = None
+        """In units, as all money is."""
         self._accepts: list[Call] = []
         """Those that are open or were accepted."""
         self._unread = 0
@@ -48,27 +51,29 @@ class Negotiation(Subject):
 
     def on_made(self, fact: Made) -> None:
         """Take the base price."""
-        base_price = amount_of(fact.params.get("base_price"))
-        self._bound = None if base_price is None else add(base_price, base_price)
+        base_price = units_of(fact.params.get("base_price"))
+        self._bound = None if base_price is None else 2 * base_price
 
-    def on_invoked(self, call: Call) -> None:
+    def on_invoked(self, call: Call, event: str, payload: Any) -> None:
         """Keep an offer for the averages that it may take part in."""
-        if call.fact.event == "accept":
+        if event == "accept":
             self._accepts.append(call)
-            return
-        if call.fact.event != "offer":
-            return
-        amount = amount_in(call.fact.payload)
-        if amount is None:
-            self._unread += 1
-        else:
-            call.memo = Offer(call, amount)
-            self._offers.setdefault(call.agent, []).append(call.memo)
+        elif event == "offer":
+            amount = units_in(payload)
+            if amount is None:
+                self._unread += 1
+                return
+            call.memo = Offer(amount)
+            mine = self._offers.get(call.agent)
+            if mine is None:
+                self._offers[call.agent] = [call]
+            else:
+                mine.append(call)
 
     def on_refused(self, call: Call, _fact: Answered) -> None:
         """Forget what had no effect."""
-        if call.memo is not None and call.memo in self._offers.get(call.agent, ()):
-            self._offers[call.agent].remove(call.memo)
+        if call.memo is not None and call in self._offers.get(call.agent, ()):
+            self._offers[call.agent].remove(call)
         elif call in self._accepts:
             self._accepts.remove(call)
         elif call.fact.event == "offer":
@@ -78,57 +83,60 @@ class Negotiation(Subject):
         """Judge an offer by its bound, an acceptance by the offers."""
         if call.fact.event == "accept":
             self._settle_on(call, fact)
-        elif isinstance(call.memo, Offer):
-            offer = call.memo
+        elif call.memo is not None:
+            offer: Offer = call.memo
             if self._bound is not None and offer.amount > self._bound:
-                expected = f"an offer above {format_amount(self._bound)} is refused"
-                is_close = subtract(offer.amount, self._bound) < CLOSE
+                expected = f"an offer above {text(self._bound)} is refused"
+                is_close = offer.amount - self._bound < CLOSE
                 rule = "negotiation/offer-bound-exact" if is_close else "negotiation/offer-bound"
-                self._accuse(rule, expected, f"{offer.amount} accepted", call.fact, fact)
-            self._replace_those_before(offer)
+                self._accuse(rule, expected, f"{text(offer.amount)} accepted", call.fact, fact)
+            self._replace_those_before(call)
 
-    def on_received(self, _member: Member | None, fact: Received) -> None:
+    def on_received(self, _member: Member | None, fact: Received, event: str, payload: Any) -> None:
         """Hold the agreed amount against the acceptances."""
-        if fact.event != "negotiation_complete" or not isinstance(fact.payload, dict):
+        if event != "negotiation_complete" or not self._accepts:
             return
-        told, amounts = amount_in(fact.payload), [amount_in(call.fact.payload) for call in self._accepts]
-        if told is not None and amounts and None not in amounts and told not in amounts:
-            expected = f"the accepted amount {amounts[0]}"
-            self._accuse("negotiation/agreement-amount", expected, f"{told}", self._accepts[0].fact, fact)
+        told, amounts = units_in(payload), [units_in(call.fact.payload) for call in self._accepts]
+        if told is not None and None not in amounts and told not in amounts:
+            accepted = amounts[0] or 0
+            expected, cause = f"the accepted amount {text(accepted)}", self._accepts[0].fact
+            self._accuse("negotiation/agreement-amount", expected, text(told), cause, fact)
 
-    def _replace_those_before(self, offer: Offer) -> None:
+    def _replace_those_before(self, offer: Call) -> None:
         """Let an offer that was surely made replace those of its side that surely came before."""
-        mine = self._offers.get(offer.call.agent, [])
+        mine = self._offers.get(offer.agent)
+        if mine is None or (len(mine) == 1 and mine[0] is offer):
+            return
         for other in mine:
-            accepted_at = other.call.accepted_at
-            if other.replaced_at is None and accepted_at is not None and accepted_at < offer.call.at:
-                other.replaced_at = offer.call.accepted_at
+            accepted_at = other.accepted_at
+            if other.memo.replaced_at is None and accepted_at is not None and accepted_at < offer.at:
+                other.memo.replaced_at = offer.accepted_at
         if not self._accepts:
-            self._offers[offer.call.agent] = [each for each in mine if each.replaced_at is None]
+            self._offers[offer.agent] = [each for each in mine if each.memo.replaced_at is None]
 
     def _settle_on(self, call: Call, fact: Fact) -> None:
-        amount = amount_in(call.fact.payload)
-        sides = sorted(set(self.roles.values()))
-        if amount is None or self._unread or not self.lifecycle.is_fresh or len(sides) != 2:
+        amount = units_in(call.fact.payload)
+        if amount is None or self._unread or not self.lifecycle.is_fresh or len(self.insiders) != 2:
             return
-        one, other = (self._candidates(agent, call) for agent in sides)
+        one, other = (self._candidates(agent, call) for agent in sorted(self.insiders))
         if not one or not other:
             expected = "an acceptance is refused until both sides have made an offer"
             self._accuse("negotiation/accept-needs-both-offers", expected, "accepted", call.fact, fact)
             return
         # Twice the amount is the sum of both offers, however many digits the average has.
-        twice, sums = add(amount, amount), {offer.amount for offer in other}
-        if not any(subtract(twice, offer.amount) in sums for offer in one):
-            latest = (one[-1].call.fact, other[-1].call.fact)
+        twice, sums = 2 * amount, {offer.memo.amount for offer in other}
+        if not any(twice - offer.memo.amount in sums for offer in one):
+            latest = (one[-1].fact, other[-1].fact)
+            offered = (one[-1].memo.amount, other[-1].memo.amount)
             expected = "an acceptance is refused unless its amount is the average of both latest offers"
-            observed = f"{amount} accepted, with {one[-1].amount} and {other[-1].amount} offered"
-            off = subtract(twice, add(one[-1].amount, other[-1].amount)).copy_abs()
-            rule = "negotiation/average-exact" if off < CLOSE else "negotiation/accept-is-average"
+            observed = f"{text(amount)} accepted, with {text(offered[0])} and {text(offered[1])} offered"
+            is_close = abs(twice - sum(offered)) < CLOSE
+            rule = "negotiation/average-exact" if is_close else "negotiation/accept-is-average"
             self._accuse(rule, expected, observed, *latest, call.fact, fact)
 
-    def _candidates(self, agent: str, call: Call) -> list[Offer]:
+    def _candidates(self, agent: str, call: Call) -> list[Call]:
         offers = self._offers.get(agent, ())
-        return [each for each in offers if each.replaced_at is None or each.replaced_at > call.at]
+        return [each for each in offers if each.memo.replaced_at is None or each.memo.replaced_at > call.at]
 
     def _accuse(self, requirement: str, expected: str, observed: str, *facts: Fact) -> None:
         self.findings.accuse(requirement, self.topic, expected, observed, *facts)

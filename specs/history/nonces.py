@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class Highest(NamedTuple):
-    """The highest nonces by some time, surely."""
+    """The highest nonces by some time, surely; of nobody and nothing 0."""
 
-    executed: Mapping[str, int]
-    """Of a transfer that was executed, by who proposed it."""
-    proposed: Mapping[str, int]
-    """Of a proposal that was accepted, by agent."""
+    own_executed: int
+    """Of a transfer that was executed, of those that one agent proposed."""
+    own_proposed: int
+    """Of a proposal of that agent that was accepted."""
     any_executed: int
     any_proposed: int
 
@@ -27,26 +27,34 @@ class Highest(NamedTuple):
 class Nonces:
     """Judges the nonces of proposals. That both parties share one sequence is an interpretation."""
 
+    __slots__ = ("_any", "_executed", "_findings", "_proposed", "_topic", "may_drop_any")
+
     def __init__(self, topic: str, findings: Findings) -> None:
         self._topic = topic
         self._findings = findings
-        self.highest = Highest({}, {}, 0, 0)
-        """How things surely stand; never changed, but replaced."""
+        self._executed: dict[str, int] = {}
+        self._proposed: dict[str, int] = {}
+        self._any = (0, 0)
         self.may_drop_any = False
         """Whether a rejection without a nonce, or a dispute, may have dropped any proposal."""
 
+    def highest(self, agent: str) -> Highest:
+        """Return how things surely stand for an agent."""
+        return Highest(self._executed.get(agent, 0), self._proposed.get(agent, 0), *self._any)
+
     def executed(self, agent: str, nonce: int) -> None:
         """Take a transfer that was surely executed, and who proposed it."""
-        executed, proposed, any_executed, any_proposed = self.highest
-        if nonce > executed.get(agent, 0):
-            executed = {**executed, agent: nonce}
-            self.highest = Highest(executed, proposed, max(any_executed, nonce), any_proposed)
+        if nonce > self._executed.get(agent, 0):
+            self._executed[agent] = nonce
+            executed, proposed = self._any
+            if nonce > executed:
+                self._any = (nonce, proposed)
 
     def proposed(
         self, nonce: int, call: Call, then: Highest, transfers: Mapping[int, Transfer], fact: Fact
     ) -> None:
-        """Judge a proposal that was surely accepted, `then` being how things stood when it was made."""
-        executed, proposed = then.executed.get(call.agent, 0), then.proposed.get(call.agent, 0)
+        """Judge a proposal that was surely accepted, `then` being how things stood for its agent when it was made."""
+        executed, proposed, any_executed, any_proposed = then
         if nonce <= executed:
             expected = f"a nonce above {executed}, which was executed before"
             self._accuse("payment/nonce-increasing", expected, nonce, call, fact)
@@ -58,15 +66,16 @@ class Nonces:
             is_own = any(each.agent == call.agent and each is not call for each in proposals)
             rule = "payment/nonce-above-pending" if is_own else "payment/nonce-shared-by-parties"
             self._accuse(rule, f"the nonce {nonce} once while it is pending", nonce, call, fact)
-        elif nonce <= then.any_executed or (
-            nonce <= then.any_proposed and self._is_surely_pending(transfers.get(then.any_proposed), call)
+        elif nonce <= any_executed or (
+            nonce <= any_proposed and self._is_surely_pending(transfers.get(any_proposed), call)
         ):
-            expected = f"a nonce above {max(then.any_executed, then.any_proposed)}"
+            expected = f"a nonce above {max(any_executed, any_proposed)}"
             self._accuse("payment/nonce-shared-by-parties", expected, nonce, call, fact)
-        now = self.highest
-        if nonce > now.proposed.get(call.agent, 0):
-            every = {**now.proposed, call.agent: nonce}
-            self.highest = Highest(now.executed, every, now.any_executed, max(now.any_proposed, nonce))
+        if nonce > self._proposed.get(call.agent, 0):
+            self._proposed[call.agent] = nonce
+            executed, proposed = self._any
+            if nonce > proposed:
+                self._any = (executed, nonce)
 
     def _is_surely_pending(self, transfer: Transfer | None, besides: Call) -> bool:
         """Tell whether another proposal was surely accepted, and can only be pending or executed since."""

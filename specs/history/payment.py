@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from specs.history.balances import Balances, Standing, amount_in, amount_of
+from specs.amounts import format_units
+from specs.history.balances import Balances, Standing, units_in, units_of
 from specs.history.nonces import Highest, Nonces
 from specs.history.statements import Statements
 from specs.history.subject import Outline, Subject
@@ -12,7 +13,6 @@ from specs.history.transfers import Transfer, nonce_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
 
     from specs.history.deliveries import Key
     from specs.history.facts import Answered, Fact, Made, Received, Settled
@@ -29,23 +29,42 @@ class Then(NamedTuple):
     """How a channel surely stood at some time."""
 
     standing: Standing
-    nonces: Highest
     is_closed: bool
 
 
-class Terms(NamedTuple):
-    """What a push says of a transfer, read once."""
+class Terms:
+    """What a push says of a transfer, read once; the memo of its call."""
 
-    nonce: int | None
-    amount: Decimal | None
-    delta: Decimal | None
-    """What an acknowledgement adds to the balance of a."""
-    then: Then | None
-    """How things stood when it was proposed."""
+    __slots__ = ("amount", "delta", "nonce", "nonces", "standing")
+
+    def __init__(self, nonce: int | None, amount: int | None) -> None:
+        self.nonce = nonce
+        self.amount = amount
+        """In units, as all money is."""
+        self.delta: int | None = None
+        """What an acknowledgement adds to the balance of a."""
+        self.standing: Standing = (0, 0, 0)
+        """What had surely moved when a transfer was proposed."""
+        self.nonces: Highest | None = None
+        """How the nonces stood when it was proposed; None of an acknowledgement."""
 
 
 class Payment(Subject):
     """One payment channel."""
+
+    __slots__ = (
+        "_balances",
+        "_closed",
+        "_closes",
+        "_disputes",
+        "_is_forgetful",
+        "_nonces",
+        "_party_a",
+        "_spent",
+        "_statements",
+        "_transfers",
+        "_untold",
+    )
 
     KEYED = (ACKNOWLEDGE,)
     DOUBLED = "payment/transfer-broadcast-once"
@@ -63,38 +82,43 @@ class Payment(Subject):
         """Nonces that were executed and are not kept otherwise, with what shows it."""
         self._is_forgetful = False
         self._disputes = 0
-        self._closed: tuple[Decimal, Call] | None = None
+        self._closed: tuple[int, Call] | None = None
         self._closes = 0
         """Calls to close that may have been accepted."""
+        self._party_a: str | None = None
 
-    def told_key(self, payload: Any) -> Key:
+    def told_key(self, event: str, payload: Any) -> Key:
         """Tell broadcasts apart by the nonce."""
-        return (nonce_in(payload),)
+        return (event, nonce_in(payload))
 
     def snapshot(self) -> Then:
         """Return how the channel surely stands."""
-        return Then(self._balances.standing, self._nonces.highest, self._closed is not None)
+        return Then(self._balances.standing, self._closed is not None)
 
     def on_made(self, fact: Made) -> None:
         """Take what the parties have paid in."""
-        balances = [amount_of(fact.params.get(name)) for name in ("balance_a", "balance_b")]
+        self._party_a = fact.roles.get("a")
+        balances = [units_of(fact.params.get(name)) for name in ("balance_a", "balance_b")]
         if balances[0] is not None and balances[1] is not None and {"a", "b"} <= fact.roles.keys():
             self._balances.begin(balances[0], balances[1])
 
-    def on_invoked(self, call: Call) -> None:
+    def on_invoked(self, call: Call, event: str, payload: Any) -> None:
         """Keep what may be executed, and how things stand."""
-        event, nonce = call.fact.event, nonce_in(call.fact.payload)
+        nonce = nonce_in(payload)
         if event == PROPOSE:
-            call.memo = Terms(nonce, amount_in(call.fact.payload), None, self.snapshot())
+            terms = call.memo = Terms(nonce, units_in(payload))
+            terms.standing = self._balances.standing
+            terms.nonces = self._nonces.highest(call.agent)
             if nonce is not None:
                 self._transfer(nonce).proposals.append(call)
         elif event == ACKNOWLEDGE:
-            amount = amount_in(call.fact.payload)
-            call.memo = Terms(nonce, amount, self._delta(call, amount), None)
+            terms = call.memo = Terms(nonce, units_in(payload))
+            if terms.amount is not None and call.agent in self.insiders:
+                terms.delta = terms.amount if self._party_a == call.agent else -terms.amount
             if nonce is not None:
                 self._may_execute(call, self._transfer(nonce))
         elif event == REJECT and nonce is not None:
-            self._transfer(nonce).rejections.append(call)
+            self._transfer(nonce).reject(call)
         elif event in {REJECT, "dispute"}:
             self._nonces.may_drop_any = True
             self._disputes += event == "dispute"
@@ -114,34 +138,39 @@ class Payment(Subject):
             return
         elif call.fact.event == PROPOSE and call in transfer.proposals:
             transfer.proposals.remove(call)
-        elif call.fact.event == REJECT and call in transfer.rejections:
-            transfer.rejections.remove(call)
+        elif call.fact.event == REJECT:
+            transfer.rejections = [each for each in transfer.rejections if each is not call]
         elif call.fact.event == ACKNOWLEDGE and call in transfer.acknowledgements:
             transfer.acknowledgements.remove(call)
             self._cannot_execute(call, transfer, fact)
 
     def on_accepted(self, call: Call, fact: Fact) -> None:
         """Judge what was surely taken."""
-        event = call.fact.event
-        if event == "close":
-            self._close(call, fact)
-        elif isinstance(call.memo, Terms) and call.memo.nonce is not None:
-            if event == PROPOSE:
-                self._take_proposal(call.memo.nonce, call, fact)
+        terms = call.memo
+        if type(terms) is not Terms:
+            if call.fact.event == "close":
+                self._close(call, fact)
+        elif terms.nonce is not None:
+            if terms.nonces is not None:
+                self._take_proposal(terms.nonce, terms, terms.nonces, call, fact)
             else:
-                self._execute(call.memo.nonce, call, fact)
+                self._execute(terms.nonce, call, fact)
 
     def on_ok(self, call: Call, fact: Answered) -> None:
         """Judge what the sender was told it has done."""
-        if call.fact.event == REJECT:
+        event = call.fact.event
+        if event == REJECT:
             nonce = nonce_in(fact.response) or nonce_in(call.fact.payload)
             if nonce is not None:
                 transfer = self._transfer(nonce)
                 if call not in transfer.rejections:
-                    transfer.rejections.append(call)
+                    transfer.reject(call)
                 self._exclude(nonce, transfer, fact)
-        elif call.fact.event == ACKNOWLEDGE and (nonce := nonce_in(call.fact.payload)) is not None:
-            calls = [each for each in self._transfer(nonce).acknowledgements if each.status == "ok"]
+        elif event == ACKNOWLEDGE and (nonce := call.memo.nonce) is not None:
+            every = self._transfer(nonce).acknowledgements
+            if len(every) < 2:
+                return
+            calls = [each for each in every if each.status == "ok"]
             if len(calls) > 1:
                 rule = "payment/acknowledge-again-refused"
                 expected = f"a second acknowledgement of nonce {nonce} is refused"
@@ -154,38 +183,37 @@ class Payment(Subject):
         transfer = self._transfers.get(nonce) if nonce is not None else None
         if transfer is None or transfer.told is None:
             return None
-        is_other = transfer.told[0] != amount_of(fact.payload.get("balance_a"))
+        is_other = transfer.told[0] != units_of(fact.payload.get("balance_a"))
         return transfer.executed_again if is_other else None
 
-    def on_received(self, _member: Member | None, fact: Received) -> None:
+    def on_received(self, _member: Member | None, fact: Received, event: str, payload: Any) -> None:
         """Hold the balances that are told against each other."""
-        if fact.event != "transfer_complete" or not isinstance(fact.payload, dict):
+        if event != "transfer_complete" or not isinstance(payload, dict):
             return
-        nonce = nonce_in(fact.payload)
+        nonce = nonce_in(payload)
         transfer = self._transfers.get(nonce) if nonce is not None else None
-        if transfer is not None and transfer.told is not None and transfer.told[1].payload == fact.payload:
+        told = transfer.told if transfer is not None else None
+        if told is not None and told[1].payload == payload:
             # Everybody is told the same, and it was judged when it was told first.
             return
-        self._statements.sum(fact.payload, fact)
-        after = amount_of(fact.payload.get("balance_a"))
+        after = self._statements.sum(payload, fact)
         if nonce is None or after is None or transfer is None:
             return
-        if transfer.told is not None:
+        if told is not None:
             self._statements.again(nonce, transfer, after, fact)
             return
         deltas = self._deltas(transfer)
         if len(deltas) == 1:
             transfer.told = (after, fact)
             self._untold -= 1
-            self._statements.transfer(nonce, after, deltas.pop(), fact, self._untold)
+            self._statements.transfer(nonce, after, deltas[0], fact, self._untold)
 
     def on_look(self, call: Call, then: Then, response: Mapping[str, Any], fact: Answered) -> None:
         """Hold the balances that a join tells against all that was executed."""
         shown = response.get("channel")
         if not isinstance(shown, dict):
             return
-        self._statements.sum(shown, fact)
-        a = amount_of(shown.get("balance_a"))
+        a = self._statements.sum(shown, fact)
         if a is None:
             return
         if then.is_closed and self._closed is not None:
@@ -195,12 +223,15 @@ class Payment(Subject):
 
     def on_settled(self, _fact: Settled) -> None:
         """Forget the nonces that are done."""
+        kept: dict[int, Transfer] = {}
         for nonce, transfer in self._transfers.items():
-            if transfer.executed is not None and not transfer.is_open:
+            if transfer.is_open:
+                kept[nonce] = transfer
+            elif transfer.executed is not None:
                 self._spent[nonce] = transfer.executed
         while len(self._spent) > KEPT:
             del self._spent[next(iter(self._spent))]
-        self._transfers = {nonce: each for nonce, each in self._transfers.items() if each.is_open}
+        self._transfers = kept
 
     # Proposals and executions
 
@@ -213,26 +244,22 @@ class Payment(Subject):
             transfer = self._transfers[nonce] = Transfer()
         return transfer
 
-    def _delta(self, call: Call, amount: Decimal | None) -> Decimal | None:
-        """Return what an acknowledgement adds to the balance of a."""
-        if amount is None or call.agent not in self.insiders:
-            return None
-        return amount if self.roles.get("a") == call.agent else amount.copy_negate()
-
     @staticmethod
-    def _deltas(transfer: Transfer) -> set[Decimal]:
+    def _deltas(transfer: Transfer) -> list[int]:
+        """Return what the acknowledgements of a transfer may add to the balance of a, each once."""
         calls = transfer.acknowledgements
-        if len(calls) == 1 and calls[0].memo.delta is not None:
-            return {calls[0].memo.delta}
-        return {call.memo.delta for call in calls if call.memo.delta is not None}
+        if len(calls) == 1:
+            delta = calls[0].memo.delta
+            return [] if delta is None else [delta]
+        return list({call.memo.delta: None for call in calls if call.memo.delta is not None})
 
     def _may_execute(self, call: Call, transfer: Transfer) -> None:
-        delta = call.memo.delta
-        if transfer.executed is None and delta is not None and delta not in self._deltas(transfer):
+        delta, others = call.memo.delta, transfer.acknowledgements
+        if delta is not None and transfer.executed is None and delta not in self._deltas(transfer):
             self._balances.maybe(delta, is_so=True)
-        if not transfer.acknowledgements:
-            self._untold += transfer.told is None
-        transfer.acknowledgements.append(call)
+        if not others and transfer.told is None:
+            self._untold += 1
+        others.append(call)
 
     def _cannot_execute(self, call: Call, transfer: Transfer, fact: Fact) -> None:
         delta = call.memo.delta
@@ -251,17 +278,18 @@ class Payment(Subject):
             self._balances.maybe(delta, is_so=False)
         self._balances.moved(own)
         transfer.executed = fact
-        proposers = {each.agent for each in transfer.proposals}
-        if len(proposers) == 1:
-            self._nonces.executed(proposers.pop(), nonce)
-        self._exclude(nonce, transfer, fact)
+        proposals = transfer.proposals
+        if proposals and all(each.agent == proposals[0].agent for each in proposals[1:]):
+            self._nonces.executed(proposals[0].agent, nonce)
+        if transfer.rejections:
+            self._exclude(nonce, transfer, fact)
 
     def _is_due(self, nonce: int, transfer: Transfer, call: Call, fact: Fact) -> bool:
         """Tell whether an accepted acknowledgement fits a proposal, and accuse where it does not."""
         if not self.lifecycle.is_fresh:
             return True
-        others = [each for each in transfer.proposals if each.agent != call.agent]
-        amount = call.memo.amount
+        amount, agent = call.memo.amount, call.agent
+        others = [each for each in transfer.proposals if each.agent != agent]
         if nonce in self._spent:
             is_told = call.status != "ok"
             rule = "payment/nonce-executed-once" if is_told else "payment/acknowledge-again-refused"
@@ -273,13 +301,18 @@ class Payment(Subject):
             rule = "payment/acknowledge-by-other-party" if is_own else "payment/acknowledge-names-pending"
             expected = f"an acknowledgement of {nonce} is refused unless the other party has proposed it"
             self._accuse(rule, expected, "accepted", call.fact, fact)
-        elif others and all(each.memo.amount not in (amount, None) for each in others):
+        elif others and others[0].memo.amount != amount and self._is_none_of(amount, others):
             rule = "payment/acknowledge-same-amount"
             expected = f"an acknowledgement of {nonce} is refused unless it has the proposal's amount"
-            self._accuse(rule, expected, f"{amount} accepted", others[0].fact, call.fact, fact)
+            observed = f"{'nothing' if amount is None else format_units(amount)} accepted"
+            self._accuse(rule, expected, observed, others[0].fact, call.fact, fact)
         else:
             return bool(others)
         return False
+
+    @staticmethod
+    def _is_none_of(amount: int | None, proposals: list[Call]) -> bool:
+        return all(each.memo.amount not in (amount, None) for each in proposals)
 
     def _exclude(self, nonce: int, transfer: Transfer, fact: Fact) -> None:
         """Accuse where a transfer of which there was one proposal was both rejected and executed."""
@@ -289,21 +322,19 @@ class Payment(Subject):
             expected = f"the transfer {nonce} is rejected or executed, not both"
             self._accuse(rule, expected, "both", rejected.fact, transfer.executed, fact)
 
-    def _take_proposal(self, nonce: int, call: Call, fact: Fact) -> None:
-        terms: Terms = call.memo
-        if terms.then is None:
-            return
-        self._nonces.proposed(nonce, call, terms.then.nonces, self._transfers, fact)
+    def _take_proposal(self, nonce: int, terms: Terms, then: Highest, call: Call, fact: Fact) -> None:
+        self._nonces.proposed(nonce, call, then, self._transfers, fact)
         if terms.amount is None or self._closes:
             return
-        highest = self._balances.highest(terms.then.standing, is_a=self.roles.get("a") == call.agent)
+        highest = self._balances.highest(terms.standing, is_a=self._party_a == call.agent)
         if highest is not None and terms.amount > highest:
-            rule, expected = "payment/propose-within-balance", f"no proposal above the balance of {highest}"
-            self._accuse(rule, expected, f"{terms.amount} accepted", call.fact, fact)
+            rule = "payment/propose-within-balance"
+            expected = f"no proposal above the balance of {format_units(highest)}"
+            self._accuse(rule, expected, f"{format_units(terms.amount)} accepted", call.fact, fact)
 
     def _close(self, call: Call, fact: Fact) -> None:
         payload = call.fact.payload if isinstance(call.fact.payload, dict) else {}
-        final = [amount_of(payload.get(f"final_balance_{role}")) for role in ("a", "b")]
+        final = [units_of(payload.get(f"final_balance_{role}")) for role in ("a", "b")]
         if final[0] is None or final[1] is None or self._closed is not None:
             return
         self._closed = (final[0], call)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from specs.history.pictures import Picture, Refs
 from specs.history.subject import Outline, Subject
@@ -30,6 +30,8 @@ class Told:
 class Presence(Subject):
     """A topic that tracks who is on it."""
 
+    __slots__ = ("_departed", "_has_changed")
+
     def __init__(self, topic: str, outline: Outline, findings: Findings) -> None:
         super().__init__(topic, outline, findings)
         self._departed: dict[str, int] = {}
@@ -51,17 +53,17 @@ class Presence(Subject):
         self._departed[member.agent] = at
         self._has_changed = True
 
-    def on_received(self, member: Member | None, fact: Received) -> None:
+    def on_received(self, member: Member | None, fact: Received, event: str, payload: Any) -> None:
         """Fold what is told into the picture."""
-        if member is None or fact.event not in {"presence_state", "presence_diff"}:
+        if member is None or event not in {"presence_state", "presence_diff"}:
             return
         told: Told = member.memo
         self._has_changed = True
         try:
-            if fact.event == "presence_diff":
-                told.picture.diff(fact.payload)
+            if event == "presence_diff":
+                told.picture.diff(payload)
                 return
-            told.picture.state(fact.payload)
+            told.picture.state(payload)
         except MalformedPresence:
             told.is_odd = True
             return

@@ -26,6 +26,7 @@ class Route:
 
     event: Event
     kind: Kind | None
+    next_state: str | None
 
 
 class Outline:
@@ -35,13 +36,12 @@ class Outline:
         self.family = family
         self.subject = subject
         self.states = States(family)
-        self.causes = self.states.causes
         self.routes: dict[str, Route] = {}
         self.told: dict[str, Kind] = {}
         """What may arrive, by event."""
         for event in family.inbound():
             kind = self._relay(event) if event.relay is not None else self._broadcast(event)
-            self.routes[event.event] = Route(event, kind)
+            self.routes[event.event] = Route(event, kind, event.next_state)
             if kind is not None:
                 self.told[kind.event] = kind
 
@@ -79,11 +79,26 @@ class Outline:
             refused,
             is_broadcast=True,
             missing_on_one="broadcast/once-per-channel",
+            state=self.states.causes.get(event.broadcasts[0]),
         )
 
 
 class Subject:
     """One topic of a history."""
+
+    # Sessions come and go with every few pushes, so that a topic is cheap to begin; what most never need is made when it is needed.
+    __slots__ = (
+        "deliveries",
+        "family",
+        "findings",
+        "insiders",
+        "lifecycle",
+        "looks",
+        "members",
+        "outline",
+        "roles",
+        "topic",
+    )
 
     COLLAPSING: ClassVar[tuple[str, ...]] = ()
     """Events whose repetitions need not be relayed again."""
@@ -112,9 +127,9 @@ class Subject:
 
     # What a family may add.
 
-    def told_key(self, _payload: Any) -> Key:
-        """Return what tells one broadcast of this topic from another, the same for the push that causes it."""
-        return ()
+    def told_key(self, event: str, _payload: Any) -> Key:
+        """Return what tells one broadcast from another, by its event and the same for the push that causes it."""
+        return (event,)
 
     def snapshot(self) -> Any:
         """Return how things surely stand, for the judgement of what is invoked now."""
@@ -122,7 +137,7 @@ class Subject:
     def on_made(self, fact: Made) -> None:
         """Take the resource as it was made."""
 
-    def on_invoked(self, call: Call) -> None:
+    def on_invoked(self, call: Call, event: str, payload: Any) -> None:
         """Take a push that the documents know."""
 
     def on_accepted(self, call: Call, fact: Fact) -> None:
@@ -134,7 +149,7 @@ class Subject:
     def on_refused(self, call: Call, fact: Answered) -> None:
         """Take a push that surely had no effect."""
 
-    def on_received(self, member: Member | None, fact: Received) -> None:
+    def on_received(self, member: Member | None, fact: Received, event: str, payload: Any) -> None:
         """Judge what arrives besides relays."""
 
     def on_look(self, call: Call, then: Any, response: Mapping[str, Any], fact: Answered) -> None:
@@ -162,31 +177,31 @@ class Subject:
         self.deliveries.begin()
         self.on_made(fact)
 
-    def invoked(self, call: Call) -> None:
-        """Take a push."""
-        route = self.outline.routes.get(call.fact.event)
+    def invoked(self, call: Call, name: str, payload: Any) -> None:
+        """Take a push, of which the event's name and the payload are given."""
+        route = self.outline.routes.get(name)
         if route is None:
             return
-        event, kind = route.event, route.kind
-        call.event = event
-        if call.member is not None:
-            call.index = call.member.pushes
-            call.member.pushes += 1
-        if event.next_state is not None:
-            self.lifecycle.invoked(event.next_state)
+        call.event = route.event
+        member = call.member
+        if member is not None:
+            call.index = member.pushes
+            member.pushes += 1
+        if route.next_state is not None:
+            self.lifecycle.invoked(route.next_state)
+        kind = route.kind
         if kind is not None:
-            payload = call.fact.payload
-            key = (kind.event, *self.told_key(payload)) if kind.is_broadcast else kind.key(payload)
+            key = self.told_key(kind.event, payload) if kind.is_broadcast else kind.key(payload)
             self.deliveries.caused(kind, key, call)
-        self.on_invoked(call)
+        self.on_invoked(call, name, payload)
 
     def answered(self, call: Call, at: int, fact: Answered) -> None:
         """Take the outcome of a push."""
-        call.status = fact.status
+        status = call.status = fact[4]
         event = call.event
-        if event is None or fact.status == "unknown":
+        if event is None or status == "unknown":
             return
-        if fact.status == "ok":
+        if status == "ok":
             if call.accepted_at is None:
                 self.accept(call, event, at, fact)
             self.on_ok(call, fact)
@@ -197,46 +212,39 @@ class Subject:
         self.on_refused(call, fact)
 
     def accept(self, call: Call, event: Event, at: int, fact: Fact) -> None:
-        """Take a push for accepted, at the first fact that shows it."""
-        if call.accepted_at is not None:
-            return
+        """Take a push that was not yet known to be accepted for accepted, at the first fact that shows it."""
         call.accepted_at = at
         if call.item is not None:
             call.item.accepted += 1
-        self.lifecycle.accepted(call, event, at, fact)
+        if event.next_state is not None or self.lifecycle.latest is not None:
+            self.lifecycle.accepted(call, event, at, fact)
         self.on_accepted(call, fact)
 
-    def received(self, connection: Connection, fact: Received, at: int) -> None:
-        """Judge an event that arrives."""
+    def received(self, connection: Connection, fact: Received, at: int, event: str, payload: Any) -> None:
+        """Judge an event that arrives, of which the name and the payload are given."""
         member = connection.members.get(self.topic)
         if member is None:
             expected = "nothing on a topic that was never joined"
-            self.findings.accuse("broadcast/joined-only", self.topic, expected, fact.event, fact)
+            self.findings.accuse("broadcast/joined-only", self.topic, expected, event, fact)
         if self.insiders and connection.agent not in self.insiders:
             rule = f"{self.family.name}/no-relay-to-outsider"
-            self.findings.accuse(rule, self.topic, "nothing reaches an outsider", fact.event, fact)
-        kind = self.outline.told.get(fact.event)
+            self.findings.accuse(rule, self.topic, "nothing reaches an outsider", event, fact)
+        kind = self.outline.told.get(event)
         if kind is not None:
-            self._told(kind, member, fact, at)
-        self.on_received(member, fact)
+            key = self.told_key(event, payload) if kind.is_broadcast else kind.key(payload)
+            cause = self.deliveries.arrived(kind, key, member, fact, self)
+            if cause is not None:
+                if member is not None and member.closed_at is not None and member.closed_at < cause.at:
+                    self._accuse_late(member, cause, fact)
+                if cause.accepted_at is None and cause.event is not None and cause.status != "error":
+                    self.accept(cause, cause.event, at, fact)
+            if kind.state is not None:
+                self.lifecycle.learned(kind.state, at, fact)
+        self.on_received(member, fact, event, payload)
 
     def doubled(self, _fact: Received) -> str | None:
         """Return the requirement that a second arrival of a broadcast breaks, where it is another than usual."""
         return None
-
-    def _told(self, kind: Kind, member: Member | None, fact: Received, at: int) -> None:
-        if not kind.is_broadcast:
-            cause = self.deliveries.arrived(kind, kind.key(fact.payload), member, fact)
-        else:
-            key = (kind.event, *self.told_key(fact.payload))
-            cause = self.deliveries.arrived(kind, key, member, fact, self.doubled)
-        if cause is not None:
-            if member is not None and member.closed_at is not None and member.closed_at < cause.at:
-                self._accuse_late(member, cause, fact)
-            if cause.accepted_at is None and cause.event is not None and not cause.is_refused:
-                self.accept(cause, cause.event, at, fact)
-        if kind.is_broadcast and (state := self.outline.causes.get(fact.event)) is not None:
-            self.lifecycle.learned(state, at, fact)
 
     def _accuse_late(self, member: Member, cause: Call, fact: Received) -> None:
         rule, expected = (

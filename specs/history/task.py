@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from specs.history.findings import Findings
     from specs.history.holders import Call, Member
 
+_CHUNKS: Final = {"input_stream": "input", "output_stream": "output"}
+_COMPLETIONS: Final = {"input_complete": "input", "output_complete": "output"}
 #: Checkpoints that are kept before it is looked which of them can no longer be returned.
 _MANY_CHECKPOINTS: Final = 64
 
@@ -25,7 +27,7 @@ _MANY_CHECKPOINTS: Final = 64
 class Stream:
     """What was sent of an input or output."""
 
-    chunks: dict[int, tuple[Any, Call]] = field(default_factory=dict)
+    chunks: dict[int, Call] = field(default_factory=dict)
     """The accepted ones, by seq; an endpoint may have accepted one that is no text."""
     open: int = 0
     """Chunks that were sent and neither surely accepted nor refused."""
@@ -34,6 +36,8 @@ class Stream:
 
 class Task(Subject):
     """One task."""
+
+    __slots__ = ("_checkpoints", "_completions", "_saved_seq", "_streams")
 
     COLLAPSING = ("input_stream", "output_stream")
     EVERY_CONNECTION = "task/every-connection-gets-relays"
@@ -53,11 +57,10 @@ class Task(Subject):
         """Return the seq below which no checkpoint may come back."""
         return self._saved_seq
 
-    def on_invoked(self, call: Call) -> None:
+    def on_invoked(self, call: Call, event: str, payload: Any) -> None:
         """Keep what may be returned or told later."""
-        event, payload = call.fact.event, call.fact.payload
-        if event.endswith("_stream"):
-            self._streams[event[:-7]].open += 1
+        if event in _CHUNKS:
+            self._streams[_CHUNKS[event]].open += 1
         elif event == "complete":
             self._completions.append(call)
         elif event == "checkpoint" and (seq := _seq(payload)) is not None:
@@ -67,29 +70,32 @@ class Task(Subject):
 
     def on_refused(self, call: Call, _fact: Answered) -> None:
         """Forget what had no effect."""
-        if call.fact.event.endswith("_stream") and call.accepted_at is None:
-            self._streams[call.fact.event[:-7]].open -= 1
-        elif call.fact.event == "complete":
+        event = call.fact.event
+        if event in _CHUNKS and call.accepted_at is None:
+            self._streams[_CHUNKS[event]].open -= 1
+        elif event == "complete":
             self._completions.remove(call)
-        elif call.fact.event == "checkpoint" and (seq := _seq(call.fact.payload)) is not None:
+        elif event == "checkpoint" and (seq := _seq(call.fact.payload)) is not None:
             calls = self._checkpoints.get(seq, [])
             if call in calls:
                 calls.remove(call)
 
     def on_accepted(self, call: Call, fact: Fact) -> None:
         """Judge a chunk by the others of its stream, a completion by its chunks."""
-        name, _, what = call.fact.event.partition("_")
-        if what == "stream" and name in self._streams:
-            self._chunk(self._streams[name], call, fact)
-        elif what == "complete" and name in self._streams:
-            self._complete(self._streams[name], call, fact)
-        elif call.fact.event == "checkpoint":
+        event = call.fact.event
+        if event in _CHUNKS:
+            self._chunk(self._streams[_CHUNKS[event]], call, fact)
+        elif event in _COMPLETIONS:
+            self._complete(self._streams[_COMPLETIONS[event]], call, fact)
+        elif event == "checkpoint":
             self._saved_seq = max(self._saved_seq, _seq(call.fact.payload) or 0)
 
-    def on_received(self, _member: Member | None, fact: Received) -> None:
+    def on_received(self, _member: Member | None, fact: Received, event: str, payload: Any) -> None:
         """Hold the task that is told against the completion."""
-        task = fact.payload.get("task") if isinstance(fact.payload, dict) else None
-        if fact.event != "task_completed" or not isinstance(task, dict):
+        if event != "task_completed":
+            return
+        task = _named(payload, "task")
+        if not isinstance(task, dict):
             return
         rule, task_id = "task/task-completed-names-task", self.family.variable_of(self.topic)
         if "id" in task and task["id"] != task_id:
@@ -139,32 +145,31 @@ class Task(Subject):
         seq = _seq(call.fact.payload)
         if seq is None:
             return
-        chunk = call.fact.payload.get("chunk")
         former = stream.chunks.get(seq)
         if former is not None:
-            if former[0] != chunk:
+            if _text(former) != _text(call):
                 # Whoever takes the first chunk of a seq for the only one need not tell anybody of another.
                 if call.item is not None:
                     call.item.is_excused = True
                 expected = f"another chunk with seq {seq} is refused"
                 rule = "task/seq-conflict-refused"
-                self.findings.accuse(rule, self.topic, expected, "accepted", former[1].fact, call.fact, fact)
+                self.findings.accuse(rule, self.topic, expected, "accepted", former.fact, call.fact, fact)
             return
         done = stream.completion
         if done is not None and (done.accepted_at or call.at) < call.at:
             expected = "no further chunk is accepted once the stream is complete"
             rule = "task/stream-closed-after-completion"
             self.findings.accuse(rule, self.topic, expected, "accepted", done.fact, call.fact, fact)
-        stream.chunks[seq] = (chunk, call)
+        stream.chunks[seq] = call
 
     def _complete(self, stream: Stream, call: Call, fact: Fact) -> None:
         if stream.completion is not None or not self.lifecycle.is_fresh:
             return
         stream.completion = call
-        if stream.open or not all(_is_before(chunk, call) for _, chunk in stream.chunks.values()):
+        if stream.open or not all(_is_before(chunk, call) for chunk in stream.chunks.values()):
             return
         payload, seqs = call.fact.payload, sorted(stream.chunks)
-        chunks = [stream.chunks[seq][0] for seq in seqs]
+        chunks = [_text(stream.chunks[seq]) for seq in seqs]
         if seqs != list(range(len(seqs))):
             rule, expected = "task/gap-refused", "a completion is refused while a seq is missing"
             self.findings.accuse(rule, self.topic, expected, "accepted", call.fact, fact)
@@ -192,7 +197,12 @@ def _named(payload: Any, name: str) -> Any:
 
 
 def _seq(payload: Any) -> int | None:
-    return whole_number(_named(payload, "seq"))
+    seq = payload.get("seq") if isinstance(payload, dict) else None
+    return seq if type(seq) is int else whole_number(seq)
+
+
+def _text(chunk: Call) -> Any:
+    return _named(chunk.fact.payload, "chunk")
 
 
 def _is_before(chunk: Call, completion: Call) -> bool:

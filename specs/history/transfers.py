@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from specs.history.facts import Fact, Received
     from specs.history.holders import Call
 
 
-@dataclass(slots=True, eq=False)
 class Transfer:
     """The proposals with a nonce, and what became of them."""
 
-    proposals: list[Call] = field(default_factory=list)
-    """Those that may have been accepted."""
-    acknowledgements: list[Call] = field(default_factory=list)
-    """Those that may have been accepted."""
-    rejections: list[Call] = field(default_factory=list)
-    """Those that name the nonce, in their push or its answer, and may have been accepted."""
-    executed: Fact | None = None
-    """What shows that it was executed."""
-    told: tuple[Decimal, Received] | None = None
-    """The balance of a that was first told with it."""
+    __slots__ = ("acknowledgements", "executed", "proposals", "rejections", "told")
+
+    def __init__(self) -> None:
+        self.proposals: list[Call] = []
+        """Those that may have been accepted."""
+        self.acknowledgements: list[Call] = []
+        """Those that may have been accepted."""
+        self.rejections: list[Call] | tuple[()] = ()
+        """Those that name the nonce, in their push or its answer, and may have been accepted."""
+        self.executed: Fact | None = None
+        """What shows that it was executed."""
+        self.told: tuple[int, Received] | None = None
+        """The balance of a that was first told with it, in units."""
 
     @property
     def executed_again(self) -> str:
@@ -37,11 +36,16 @@ class Transfer:
         is_at_once = first.accepted_at is None or first.accepted_at > second.at
         return "payment/concurrent-acknowledge-executes-once" if is_at_once else "payment/acknowledge-once"
 
+    def reject(self, call: Call) -> None:
+        """Take a rejection."""
+        self.rejections = [*self.rejections, call]
+
     @property
     def is_open(self) -> bool:
         """Whether it may still be executed, or something is not known of it."""
-        if any(call.accepted_at is None for call in self.acknowledgements):
-            return True
+        for call in self.acknowledgements:
+            if call.accepted_at is None:
+                return True
         if self.executed is not None or not self.proposals:
             return False
         is_rejected = any(call.status == "ok" for call in self.rejections)
@@ -50,7 +54,10 @@ class Transfer:
 
 def nonce_in(payload: Any) -> int | None:
     """Return the nonce that a payload has; None where it has none."""
-    return whole_number(payload.get("nonce")) if isinstance(payload, dict) else None
+    if not isinstance(payload, dict):
+        return None
+    nonce = payload.get("nonce")
+    return nonce if type(nonce) is int else whole_number(nonce)
 
 
 def whole_number(value: Any) -> int | None:

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specs.amounts import NotAnAmount, add, average, format_amount, parse_amount, subtract
+from specs.amounts import (
+    UNIT,
+    NotAnAmount,
+    add,
+    average,
+    format_amount,
+    format_units,
+    parse_amount,
+    parse_units,
+    subtract,
+)
 
 amounts = st.builds(
     lambda whole, part, places: Decimal(f"{whole}.{part % 10**places:0{places}d}"),
@@ -26,6 +36,7 @@ amounts = st.builds(
 def test_a_decimal_text_or_a_whole_number_is_an_amount(value):
     """It is taken exactly."""
     assert parse_amount(value) == Decimal(str(value))
+    assert Fraction(parse_units(value), UNIT) == Fraction(str(value))
 
 
 @pytest.mark.parametrize(
@@ -67,6 +78,8 @@ def test_anything_else_is_not_an_amount(value):
     """Floats, booleans, signs, exponents, leading zeros, white space and too many digits are refused."""
     with pytest.raises(NotAnAmount):
         parse_amount(value)
+    with pytest.raises(NotAnAmount):
+        parse_units(value)
 
 
 @pytest.mark.parametrize(
@@ -97,3 +110,11 @@ def test_arithmetic_is_exact_whatever_the_context(a, b):
         (Fraction(a) + Fraction(b)) / 2,
         Fraction(a),
     ]
+
+
+@given(amounts)
+def test_units_are_written_as_the_amount_that_they_are(amount):
+    """In its shortest form, with a sign where they are a difference below nothing."""
+    units = parse_units(f"{amount:f}")
+    assert format_units(units) == format_amount(amount)
+    assert format_units(-units) == (f"-{format_amount(amount)}" if amount else "0")
