@@ -1,17 +1,19 @@
 """Feeds the facts of a history to the models of its topics, one by one; findings come as they arise.
 
 A fact costs the same wherever it stands. What is kept is bounded by what is open: calls, memberships, and what happened on a topic
-since it was last settled (of that the latest 10,000 things told; what was forgotten is no longer judged).
+since it was last settled (of that the latest 10,000 things told); and of the topics that are over and that everybody has left,
+the latest 1,000. What was forgotten is no longer judged.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from specs.history.facts import Answered, Ended, Fact, Invoked, Left, Made, Opened, Received, Settled
 from specs.history.findings import Finding, Findings
-from specs.history.holders import Call, Connection
+from specs.history.holders import Call, Connection, Member
 from specs.history.messages import Messages
 from specs.history.negotiation import Negotiation
 from specs.history.payment import Payment
@@ -31,6 +33,10 @@ _SUBJECTS: Final[dict[str, type[Subject]]] = {
 }
 
 
+FINISHED: Final = 1_000
+"""Topics that are kept though they are over and everybody has left, in case somebody comes back."""
+
+
 class MalformedHistory(ValueError):
     """The facts are no history: a fault of whoever recorded them, never of the endpoint."""
 
@@ -48,8 +54,11 @@ class Checker:
         self.findings: list[Finding] = []
         self._sink = sink
         self._findings = Findings(api.requirements, self._found)
-        self._outlines = [Outline(family, _subject_of(family)) for family in api.topics.values()]
+        outlines = [Outline(family, _subject_of(family)) for family in api.topics.values()]
+        self._variable = [(each.family.prefix, each) for each in outlines if each.family.has_variable]
+        self._fixed = {each.family.pattern: each for each in outlines if not each.family.has_variable}
         self._subjects: dict[str, Subject | None] = {}
+        self._finished: deque[Subject] = deque()
         self._connections: dict[str, Connection] = {}
         self._at = 0
         self._takes: dict[type[Any], Callable[[Any], None]] = {
@@ -88,11 +97,16 @@ class Checker:
             self._sink(finding)
 
     def _subject(self, topic: str) -> Subject | None:
-        if topic not in self._subjects:
-            outline = next((each for each in self._outlines if each.family.matches(topic)), None)
-            subject = None if outline is None else outline.subject(topic, outline, self._findings)
-            self._subjects[topic] = subject
-        return self._subjects[topic]
+        if topic in self._subjects:
+            return self._subjects[topic]
+        outline = self._fixed.get(topic)
+        for prefix, each in self._variable:
+            if topic.startswith(prefix):
+                outline = each
+                break
+        subject = None if outline is None else outline.subject(topic, outline, self._findings)
+        self._subjects[topic] = subject
+        return subject
 
     # Where facts are many, its work is done without a call of it, unless something is wrong.
     def _connection(self, fact: Invoked | Answered | Received | Left | Ended) -> Connection:
@@ -149,10 +163,10 @@ class Checker:
         self._end(call, fact)
 
     def _close(self, connection: Connection, call: Call) -> None:
-        for member in tuple(connection.closing):
-            if member.left_at is not None and member.left_at < call.at:
-                member.closed_at = self._at
-                connection.closing.remove(member)
+        closed = [each for each in connection.closing if each.left_at is not None and each.left_at < call.at]
+        for member in closed:
+            member.closed_at = self._at
+        connection.closing = tuple(each for each in connection.closing if each not in closed)
 
     def _end(self, call: Call, fact: Answered) -> None:
         asked = call.fact
@@ -164,7 +178,7 @@ class Checker:
             subject.join_answered(call, self._at, fact)
         elif event == PHX_LEAVE:
             if call.member is not None and fact.status == "ok":
-                subject.gone(call.member, self._at)
+                self._gone(subject, call.member)
         else:
             subject.answered(call, self._at, fact)
 
@@ -182,10 +196,10 @@ class Checker:
         connection = self._connection(fact)
         member, subject = connection.members.get(fact.topic), self._subjects.get(fact.topic)
         if subject is not None and member is not None:
-            subject.gone(member, self._at)
+            self._gone(subject, member)
             if member.left_at is None:
                 member.left_at = self._at
-                connection.closing.append(member)
+                connection.closing = (*connection.closing, member)
 
     def _ended(self, fact: Ended) -> None:
         connection = self._connection(fact)
@@ -196,8 +210,17 @@ class Checker:
         for topic, member in connection.members.items():
             subject = self._subjects.get(topic)
             if subject is not None:
-                subject.gone(member, self._at)
+                self._gone(subject, member)
         del self._connections[fact.connection]
+
+    def _gone(self, subject: Subject, member: Member) -> None:
+        subject.gone(member, self._at)
+        if subject.is_left and subject.lifecycle.is_over:
+            self._finished.append(subject)
+            if len(self._finished) > FINISHED:
+                oldest = self._finished.popleft()
+                if oldest.is_left and self._subjects.get(oldest.topic) is oldest:
+                    del self._subjects[oldest.topic]
 
     def _settled(self, fact: Settled) -> None:
         subject = self._subjects.get(fact.topic)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 KEPT: Final = 10_000
 """Things told on one topic that are kept between two times that it is settled; beyond it the oldest are forgotten."""
 
-Key = tuple[Hashable, ...]
+Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +106,11 @@ class Item:
         """How many of its calls may have been accepted."""
         return self.count - self.refused
 
-    @property
-    def owed(self) -> int:
-        """How often it must arrive."""
-        if self.is_excused:
-            return 0
-        return min(self.accepted, 1) if self.kind.is_broadcast or self.kind.may_collapse else self.accepted
+    def is_of(self, agent: str) -> bool:
+        """Tell whether an agent has sent any of its calls."""
+        if self.call.agent == agent:
+            return True
+        return self.others is not None and any(call.agent == agent for call in self.others)
 
 
 class Doubling(Protocol):
@@ -216,28 +215,36 @@ class Deliveries:
         here = [member for member in members if member.steady_from is not None]
         kept: dict[Key, Item] = {}
         for key, item in self._items.items():
-            if item.accepted:
+            accepted = item.accepted
+            if accepted and not item.is_excused:
                 self._look_for_missing(item, here, fact)
-            if item.accepted + item.refused < item.count:
-                # It may still be caused.
-                kept[key] = item
-            elif item.others is None:
+            if item.others is not None:
+                if accepted + item.refused < item.count:
+                    kept[key] = item
+                else:
+                    for call in item.calls:
+                        _let_go(call)
+            elif accepted or item.refused:
                 _let_go(item.call)
             else:
-                for call in item.calls:
-                    _let_go(call)
+                # It may still be caused.
+                kept[key] = item
         for member in here:
             member.heard = None
         self._items = kept
         self._has_forgotten = self._has_forgotten_open
 
     def _look_for_missing(self, item: Item, members: list[Member], fact: Fact) -> None:
-        owed, got, first = item.owed, item.got or {}, item.call.at
+        kind, got, call, owed = item.kind, item.got, item.call, item.accepted
+        is_relay = not kind.is_broadcast
+        if owed > 1 and (kind.may_collapse or not is_relay):
+            owed = 1
         for member in members:
-            if got.get(member.connection, 0) < owed and (member.steady_from or 0) < first:
-                if not item.kind.is_broadcast and any(call.agent == member.agent for call in item.calls):
-                    continue
-                self._accuse_missing(item, owed, member, members, fact)
+            if got is not None and got.get(member.connection, 0) >= owed:
+                continue
+            if (member.steady_from or 0) >= call.at or (is_relay and item.is_of(member.agent)):
+                continue
+            self._accuse_missing(item, owed, member, members, fact)
 
     def _accuse_missing(
         self, item: Item, owed: int, member: Member, members: list[Member], fact: Fact

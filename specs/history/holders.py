@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,17 +64,19 @@ class Call:
         return self.status == "error"
 
 
-@dataclass(slots=True, eq=False)
 class Connection:
     """A connection that is open."""
 
-    name: str
-    agent: str
-    number: int
-    """Of its latest fact."""
-    calls: dict[int, Call] = field(default_factory=dict)
-    """Those that are open."""
-    members: dict[str, Member] = field(default_factory=dict)
-    """By topic, also of topics that it has left."""
-    closing: list[Member] = field(default_factory=list)
-    """Those that have left and are not closed."""
+    __slots__ = ("agent", "calls", "closing", "members", "name", "number")
+
+    def __init__(self, name: str, agent: str, number: int) -> None:
+        self.name = name
+        self.agent = agent
+        self.number = number
+        """Of its latest fact."""
+        self.calls: dict[int, Call] = {}
+        """Those that are open."""
+        self.members: dict[str, Member] = {}
+        """By topic, also of topics that it has left."""
+        self.closing: tuple[Member, ...] = ()
+        """Those that have left and are not closed."""

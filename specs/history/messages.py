@@ -9,6 +9,7 @@ from specs.history.deliveries import same
 from specs.history.subject import Outline, Subject
 
 if TYPE_CHECKING:
+    from specs.history.deliveries import Key
     from specs.history.facts import Answered, Fact, Received, Settled
     from specs.history.findings import Findings
     from specs.history.holders import Call, Member
@@ -126,7 +127,9 @@ class Messages(Subject):
         if call.memo is not None:
             call.memo.settled -= 1
 
-    def on_received(self, member: Member | None, fact: Received, event: str, payload: Any) -> None:
+    def on_received(
+        self, member: Member | None, fact: Received, event: str, payload: Any, _key: Key | None
+    ) -> None:
         """Judge a delivery."""
         if event != "new_message" or member is None:
             return

@@ -11,6 +11,7 @@ from specs.history.balances import units_in, units_of
 from specs.history.subject import Outline, Subject
 
 if TYPE_CHECKING:
+    from specs.history.deliveries import Key
     from specs.history.facts import Answered, Fact, Made, Received
     from specs.history.findings import Findings
     from specs.history.holders import Call, Member
@@ -57,6 +58,7 @@ class Negotiation(Subject):
     def on_invoked(self, call: Call, event: str, payload: Any) -> None:
         """Keep an offer for the averages that it may take part in."""
         if event == "accept":
+            call.memo = units_in(payload)
             self._accepts.append(call)
         elif event == "offer":
             amount = units_in(payload)
@@ -92,14 +94,15 @@ class Negotiation(Subject):
                 self._accuse(rule, expected, f"{text(offer.amount)} accepted", call.fact, fact)
             self._replace_those_before(call)
 
-    def on_received(self, _member: Member | None, fact: Received, event: str, payload: Any) -> None:
+    def on_received(
+        self, _member: Member | None, fact: Received, event: str, payload: Any, _key: Key | None
+    ) -> None:
         """Hold the agreed amount against the acceptances."""
         if event != "negotiation_complete" or not self._accepts:
             return
-        told, amounts = units_in(payload), [units_in(call.fact.payload) for call in self._accepts]
+        told, amounts = units_in(payload), [call.memo for call in self._accepts]
         if told is not None and None not in amounts and told not in amounts:
-            accepted = amounts[0] or 0
-            expected, cause = f"the accepted amount {text(accepted)}", self._accepts[0].fact
+            expected, cause = f"the accepted amount {text(amounts[0])}", self._accepts[0].fact
             self._accuse("negotiation/agreement-amount", expected, text(told), cause, fact)
 
     def _replace_those_before(self, offer: Call) -> None:
@@ -115,7 +118,7 @@ class Negotiation(Subject):
             self._offers[offer.agent] = [each for each in mine if each.memo.replaced_at is None]
 
     def _settle_on(self, call: Call, fact: Fact) -> None:
-        amount = units_in(call.fact.payload)
+        amount: int | None = call.memo
         if amount is None or self._unread or not self.lifecycle.is_fresh or len(self.insiders) != 2:
             return
         one, other = (self._candidates(agent, call) for agent in sorted(self.insiders))

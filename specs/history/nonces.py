@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,15 +13,9 @@ if TYPE_CHECKING:
     from specs.history.transfers import Transfer
 
 
-class Highest(NamedTuple):
-    """The highest nonces by some time, surely; of nobody and nothing 0."""
-
-    own_executed: int
-    """Of a transfer that was executed, of those that one agent proposed."""
-    own_proposed: int
-    """Of a proposal of that agent that was accepted."""
-    any_executed: int
-    any_proposed: int
+Highest = tuple[int, int, int, int]
+"""The highest nonces by some time, surely, 0 where there are none: of executed transfers that one agent proposed, of accepted
+proposals of that agent, of all executed transfers, of all accepted proposals."""
 
 
 class Nonces:
@@ -40,7 +34,7 @@ class Nonces:
 
     def highest(self, agent: str) -> Highest:
         """Return how things surely stand for an agent."""
-        return Highest(self._executed.get(agent, 0), self._proposed.get(agent, 0), *self._any)
+        return (self._executed.get(agent, 0), self._proposed.get(agent, 0), *self._any)
 
     def executed(self, agent: str, nonce: int) -> None:
         """Take a transfer that was surely executed, and who proposed it."""

@@ -186,11 +186,13 @@ class Payment(Subject):
         is_other = transfer.told[0] != units_of(fact.payload.get("balance_a"))
         return transfer.executed_again if is_other else None
 
-    def on_received(self, _member: Member | None, fact: Received, event: str, payload: Any) -> None:
+    def on_received(
+        self, _member: Member | None, fact: Received, event: str, payload: Any, key: Key | None
+    ) -> None:
         """Hold the balances that are told against each other."""
         if event != "transfer_complete" or not isinstance(payload, dict):
             return
-        nonce = nonce_in(payload)
+        nonce = nonce_in(payload) if key is None else key[1]
         transfer = self._transfers.get(nonce) if nonce is not None else None
         told = transfer.told if transfer is not None else None
         if told is not None and told[1].payload == payload:

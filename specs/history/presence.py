@@ -13,6 +13,7 @@ from specs.presence import MalformedPresence
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from specs.history.deliveries import Key
     from specs.history.facts import Received, Settled
     from specs.history.findings import Findings
     from specs.history.holders import Member
@@ -53,7 +54,9 @@ class Presence(Subject):
         self._departed[member.agent] = at
         self._has_changed = True
 
-    def on_received(self, member: Member | None, fact: Received, event: str, payload: Any) -> None:
+    def on_received(
+        self, member: Member | None, fact: Received, event: str, payload: Any, _key: Key | None
+    ) -> None:
         """Fold what is told into the picture."""
         if member is None or event not in {"presence_state", "presence_diff"}:
             return

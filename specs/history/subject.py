@@ -149,8 +149,10 @@ class Subject:
     def on_refused(self, call: Call, fact: Answered) -> None:
         """Take a push that surely had no effect."""
 
-    def on_received(self, member: Member | None, fact: Received, event: str, payload: Any) -> None:
-        """Judge what arrives besides relays."""
+    def on_received(
+        self, member: Member | None, fact: Received, event: str, payload: Any, key: Key | None
+    ) -> None:
+        """Judge what arrives besides relays; `key` tells it from others of its event, where the documents have it told."""
 
     def on_look(self, call: Call, then: Any, response: Mapping[str, Any], fact: Answered) -> None:
         """Judge what the answer to a join tells; `then` is the snapshot of its invocation."""
@@ -229,7 +231,7 @@ class Subject:
         if self.insiders and connection.agent not in self.insiders:
             rule = f"{self.family.name}/no-relay-to-outsider"
             self.findings.accuse(rule, self.topic, "nothing reaches an outsider", event, fact)
-        kind = self.outline.told.get(event)
+        kind, key = self.outline.told.get(event), None
         if kind is not None:
             key = self.told_key(event, payload) if kind.is_broadcast else kind.key(payload)
             cause = self.deliveries.arrived(kind, key, member, fact, self)
@@ -240,7 +242,7 @@ class Subject:
                     self.accept(cause, cause.event, at, fact)
             if kind.state is not None:
                 self.lifecycle.learned(kind.state, at, fact)
-        self.on_received(member, fact, event, payload)
+        self.on_received(member, fact, event, payload, key)
 
     def doubled(self, _fact: Received) -> str | None:
         """Return the requirement that a second arrival of a broadcast breaks, where it is another than usual."""
@@ -294,9 +296,14 @@ class Subject:
             self._gone(member, at)
 
     @property
+    def is_left(self) -> bool:
+        """Whether nobody is on it, nor is about to be."""
+        return not (self.members or self.looks)
+
+    @property
     def is_done(self) -> bool:
         """Whether nothing more can be told of it than that it is over."""
-        return self.lifecycle.is_over and not (self.members or self.looks or len(self.deliveries))
+        return self.is_left and self.lifecycle.is_over and not len(self.deliveries)
 
     def settled(self, fact: Settled) -> None:
         """Judge what is missing, now that everything has arrived."""

@@ -13,6 +13,7 @@ from specs.history.transfers import whole_number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from specs.history.deliveries import Key
     from specs.history.facts import Answered, Fact, Received, Settled
     from specs.history.findings import Findings
     from specs.history.holders import Call, Member
@@ -90,7 +91,9 @@ class Task(Subject):
         elif event == "checkpoint":
             self._saved_seq = max(self._saved_seq, _seq(call.fact.payload) or 0)
 
-    def on_received(self, _member: Member | None, fact: Received, event: str, payload: Any) -> None:
+    def on_received(
+        self, _member: Member | None, fact: Received, event: str, payload: Any, _key: Key | None
+    ) -> None:
         """Hold the task that is told against the completion."""
         if event != "task_completed":
             return
