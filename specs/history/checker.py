@@ -33,6 +33,7 @@ _SUBJECTS: Final[dict[str, type[Subject]]] = {
 }
 
 
+_OF_MEMBERSHIP: Final = frozenset({PHX_JOIN, PHX_LEAVE})
 FINISHED: Final = 1_000
 """Topics that are kept though they are over and everybody has left, in case somebody comes back."""
 
@@ -160,7 +161,12 @@ class Checker:
             raise MalformedHistory(f"fact {self._at} answers call {key}, which is not open")
         if connection.closing and status != "unknown":
             self._close(connection, call)
-        self._end(call, fact)
+        asked = call.fact
+        event, subject = asked[4], self._subjects.get(asked[2])
+        if subject is None or event in _OF_MEMBERSHIP:
+            self._end(call, fact)
+        else:
+            subject.answered(call, self._at, fact)
 
     def _close(self, connection: Connection, call: Call) -> None:
         closed = [each for each in connection.closing if each.left_at is not None and each.left_at < call.at]
@@ -169,11 +175,9 @@ class Checker:
         connection.closing = tuple(each for each in connection.closing if each not in closed)
 
     def _end(self, call: Call, fact: Answered) -> None:
-        asked = call.fact
-        subject = self._subjects.get(asked[2])
+        event, subject = call.fact.event, self._subjects.get(call.fact.topic)
         if subject is None:
             return
-        event = asked[4]
         if event == PHX_JOIN:
             subject.join_answered(call, self._at, fact)
         elif event == PHX_LEAVE:
@@ -208,6 +212,8 @@ class Checker:
                 call, Answered(fact.connection, fact.number, call.fact.topic, call.fact.call, "unknown")
             )
         for topic, member in connection.members.items():
+            # Nothing arrives there any more; members that have heard each other are not to keep each other.
+            member.heard = None
             subject = self._subjects.get(topic)
             if subject is not None:
                 self._gone(subject, member)

@@ -44,6 +44,8 @@ class Kind:
     """Of what is missing on one connection of an agent, and arrives on another one."""
     state: str | None = None
     """That a broadcast tells of."""
+    number: str | None = None
+    """The member whose whole number tells one broadcast from another; None where there can be only one."""
     pick: Callable[[Any], Any] = field(init=False, compare=False)
     """Takes the values of the members out of a payload that has them all."""
 
@@ -52,7 +54,11 @@ class Kind:
         object.__setattr__(self, "pick", itemgetter(*self.members) if self.members else _nothing)
 
     def key(self, payload: Any) -> Key:
-        """Return what identifies a relay, the same for the push and its relay."""
+        """Return what identifies a telling, the same for the push and what it causes: of a broadcast its number is the second."""
+        if self.is_broadcast:
+            if self.number is None:
+                return (self.event,)
+            return (self.event, whole_number_in(payload, self.number))
         if type(payload) is dict:
             try:
                 key = (self.event, self.pick(payload))
@@ -310,6 +316,16 @@ def _let_go(call: Call) -> None:
 def _only_live(item: Item) -> Call | None:
     live = [call for call in item.calls if not call.is_refused] if item.live == 1 else []
     return live[0] if live else None
+
+
+def whole_number_in(payload: Any, name: str) -> int | None:
+    """Return the integer that a member of a payload is; None where it is none. JSON calls 7.0 an integer, too."""
+    if not isinstance(payload, dict):
+        return None
+    value = payload.get(name)
+    if type(value) is int:
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
 def same(a: Any, b: Any) -> bool:

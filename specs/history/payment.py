@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from specs.amounts import format_units
 from specs.history.balances import Balances, Standing, units_in, units_of
+from specs.history.deliveries import whole_number_in
 from specs.history.nonces import Highest, Nonces
 from specs.history.statements import Statements
 from specs.history.subject import Outline, Subject
-from specs.history.transfers import Transfer, nonce_in
+from specs.history.transfers import Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +68,7 @@ class Payment(Subject):
     )
 
     KEYED = (ACKNOWLEDGE,)
+    NUMBER = "nonce"
     DOUBLED = "payment/transfer-broadcast-once"
     UNSENT = "payment/no-transfer-without-acknowledge"
 
@@ -87,10 +89,6 @@ class Payment(Subject):
         """Calls to close that may have been accepted."""
         self._party_a: str | None = None
 
-    def told_key(self, event: str, payload: Any) -> Key:
-        """Tell broadcasts apart by the nonce."""
-        return (event, nonce_in(payload))
-
     def snapshot(self) -> Then:
         """Return how the channel surely stands."""
         return Then(self._balances.standing, self._closed is not None)
@@ -104,7 +102,7 @@ class Payment(Subject):
 
     def on_invoked(self, call: Call, event: str, payload: Any) -> None:
         """Keep what may be executed, and how things stand."""
-        nonce = nonce_in(payload)
+        nonce = whole_number_in(payload, "nonce")
         if event == PROPOSE:
             terms = call.memo = Terms(nonce, units_in(payload))
             terms.standing = self._balances.standing
@@ -128,7 +126,7 @@ class Payment(Subject):
 
     def on_refused(self, call: Call, fact: Answered) -> None:
         """Forget what had no effect."""
-        nonce = nonce_in(call.fact.payload)
+        nonce = whole_number_in(call.fact.payload, "nonce")
         transfer = self._transfers.get(nonce) if nonce is not None else None
         if call.fact.event == "close":
             self._closes -= 1
@@ -160,7 +158,7 @@ class Payment(Subject):
         """Judge what the sender was told it has done."""
         event = call.fact.event
         if event == REJECT:
-            nonce = nonce_in(fact.response) or nonce_in(call.fact.payload)
+            nonce = whole_number_in(fact.response, "nonce") or whole_number_in(call.fact.payload, "nonce")
             if nonce is not None:
                 transfer = self._transfer(nonce)
                 if call not in transfer.rejections:
@@ -179,7 +177,7 @@ class Payment(Subject):
 
     def doubled(self, fact: Received) -> str | None:
         """Tell a transfer that is executed twice from one that is told twice: by other balances."""
-        nonce = nonce_in(fact.payload)
+        nonce = whole_number_in(fact.payload, "nonce")
         transfer = self._transfers.get(nonce) if nonce is not None else None
         if transfer is None or transfer.told is None:
             return None
@@ -192,7 +190,7 @@ class Payment(Subject):
         """Hold the balances that are told against each other."""
         if event != "transfer_complete" or not isinstance(payload, dict):
             return
-        nonce = nonce_in(payload) if key is None else key[1]
+        nonce = whole_number_in(payload, "nonce") if key is None else key[1]
         transfer = self._transfers.get(nonce) if nonce is not None else None
         told = transfer.told if transfer is not None else None
         if told is not None and told[1].payload == payload:

@@ -80,6 +80,7 @@ class Outline:
             is_broadcast=True,
             missing_on_one="broadcast/once-per-channel",
             state=self.states.causes.get(event.broadcasts[0]),
+            number=self.subject.NUMBER,
         )
 
 
@@ -103,7 +104,9 @@ class Subject:
     COLLAPSING: ClassVar[tuple[str, ...]] = ()
     """Events whose repetitions need not be relayed again."""
     KEYED: ClassVar[tuple[str, ...]] = ()
-    """Events without a next state that have a broadcast for each key (see `told_key`)."""
+    """Events without a next state whose every push is told by a broadcast."""
+    NUMBER: ClassVar[str | None] = None
+    """The member of pushes and broadcasts whose whole number says what belongs together."""
     EVERY_CONNECTION: ClassVar[str | None] = None
     """The requirement that a relay reaches every connection of an agent, where it is one of its own."""
     ORDER: ClassVar[str | None] = None
@@ -126,10 +129,6 @@ class Subject:
         """How many joins are open."""
 
     # What a family may add.
-
-    def told_key(self, event: str, _payload: Any) -> Key:
-        """Return what tells one broadcast from another, by its event and the same for the push that causes it."""
-        return (event,)
 
     def snapshot(self) -> Any:
         """Return how things surely stand, for the judgement of what is invoked now."""
@@ -193,8 +192,7 @@ class Subject:
             self.lifecycle.invoked(route.next_state)
         kind = route.kind
         if kind is not None:
-            key = self.told_key(kind.event, payload) if kind.is_broadcast else kind.key(payload)
-            self.deliveries.caused(kind, key, call)
+            self.deliveries.caused(kind, kind.key(payload), call)
         self.on_invoked(call, name, payload)
 
     def answered(self, call: Call, at: int, fact: Answered) -> None:
@@ -233,7 +231,7 @@ class Subject:
             self.findings.accuse(rule, self.topic, "nothing reaches an outsider", event, fact)
         kind, key = self.outline.told.get(event), None
         if kind is not None:
-            key = self.told_key(event, payload) if kind.is_broadcast else kind.key(payload)
+            key = kind.key(payload)
             cause = self.deliveries.arrived(kind, key, member, fact, self)
             if cause is not None:
                 if member is not None and member.closed_at is not None and member.closed_at < cause.at:

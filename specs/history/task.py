@@ -6,9 +6,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from specs.history.deliveries import same
+from specs.history.deliveries import same, whole_number_in
 from specs.history.subject import Outline, Subject
-from specs.history.transfers import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +63,7 @@ class Task(Subject):
             self._streams[_CHUNKS[event]].open += 1
         elif event == "complete":
             self._completions.append(call)
-        elif event == "checkpoint" and (seq := _seq(payload)) is not None:
+        elif event == "checkpoint" and (seq := whole_number_in(payload, "seq")) is not None:
             self._checkpoints.setdefault(seq, []).append(call)
             if len(self._checkpoints) > _MANY_CHECKPOINTS and not self.looks:
                 self._forget_checkpoints()
@@ -76,7 +75,7 @@ class Task(Subject):
             self._streams[_CHUNKS[event]].open -= 1
         elif event == "complete":
             self._completions.remove(call)
-        elif event == "checkpoint" and (seq := _seq(call.fact.payload)) is not None:
+        elif event == "checkpoint" and (seq := whole_number_in(call.fact.payload, "seq")) is not None:
             calls = self._checkpoints.get(seq, [])
             if call in calls:
                 calls.remove(call)
@@ -89,7 +88,7 @@ class Task(Subject):
         elif event in _COMPLETIONS:
             self._complete(self._streams[_COMPLETIONS[event]], call, fact)
         elif event == "checkpoint":
-            self._saved_seq = max(self._saved_seq, _seq(call.fact.payload) or 0)
+            self._saved_seq = max(self._saved_seq, whole_number_in(call.fact.payload, "seq") or 0)
 
     def on_received(
         self, _member: Member | None, fact: Received, event: str, payload: Any, _key: Key | None
@@ -119,7 +118,7 @@ class Task(Subject):
                 rule = "task/checkpoint-returned"
                 self.findings.accuse(rule, self.topic, expected, "none", call.fact, fact)
             return
-        if not isinstance(shown, dict) or (seq := _seq(shown)) is None:
+        if not isinstance(shown, dict) or (seq := whole_number_in(shown, "seq")) is None:
             return
         if seq < then:
             rule, expected = "task/checkpoint-latest-wins", f"the checkpoint with seq {then} or a later one"
@@ -145,7 +144,7 @@ class Task(Subject):
 
     def _chunk(self, stream: Stream, call: Call, fact: Fact) -> None:
         stream.open -= 1
-        seq = _seq(call.fact.payload)
+        seq = whole_number_in(call.fact.payload, "seq")
         if seq is None:
             return
         former = stream.chunks.get(seq)
@@ -197,11 +196,6 @@ class Task(Subject):
 
 def _named(payload: Any, name: str) -> Any:
     return payload.get(name) if isinstance(payload, dict) else None
-
-
-def _seq(payload: Any) -> int | None:
-    seq = payload.get("seq") if isinstance(payload, dict) else None
-    return seq if type(seq) is int else whole_number(seq)
 
 
 def _text(chunk: Call) -> Any:

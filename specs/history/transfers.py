@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from specs.history.facts import Fact, Received
@@ -38,7 +38,10 @@ class Transfer:
 
     def reject(self, call: Call) -> None:
         """Take a rejection."""
-        self.rejections = [*self.rejections, call]
+        if isinstance(self.rejections, list):
+            self.rejections.append(call)
+        else:
+            self.rejections = [call]
 
     @property
     def is_open(self) -> bool:
@@ -50,18 +53,3 @@ class Transfer:
             return False
         is_rejected = any(call.status == "ok" for call in self.rejections)
         return len(self.proposals) > 1 or not is_rejected
-
-
-def nonce_in(payload: Any) -> int | None:
-    """Return the nonce that a payload has; None where it has none."""
-    if not isinstance(payload, dict):
-        return None
-    nonce = payload.get("nonce")
-    return nonce if type(nonce) is int else whole_number(nonce)
-
-
-def whole_number(value: Any) -> int | None:
-    """Return the integer that a JSON value is; None where it is none. JSON calls 7.0 an integer, too."""
-    if type(value) is int:
-        return value
-    return int(value) if isinstance(value, float) and value.is_integer() else None
