@@ -5,6 +5,7 @@ A process of its own, so that what it takes is not taken from the generator. It 
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 EXAMPLES: Final = 3
 """Findings of one requirement that are shown; all are counted."""
 SHOWN_FACTS: Final = 6
+COLLECT_AFTER: Final = 100_000
+"""Objects that may be made and kept before the garbage collector looks through them."""
 
 _STATUSES: Final[dict[str, Status]] = {"ok": "ok", "error": "error"}
 _decode: Final = msgspec.json.Decoder(tuple[str | None, str | None, str, str, Any]).decode
@@ -159,8 +162,16 @@ def chunks(stream: IO[bytes]) -> Iterator[list[list[Any]]]:
         yield decode(stream.read(int.from_bytes(head, "big")))
 
 
+def collect_rarely() -> None:
+    """Let the garbage collector look seldom: what a judge drops is in no cycle, and what it keeps is much and lives long."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 50, 50)
+
+
 def main() -> None:
     """Judge a tape."""
+    collect_rarely()
     judge = Judge(load(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
     fault = None
     for entries in chunks(sys.stdin.buffer):

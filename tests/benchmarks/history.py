@@ -2,7 +2,8 @@
 
 An operation is a push with its answer and all that it causes to arrive. Histories of payment channels, tasks, negotiations and
 messages, of many topics in turn and settled now and then, as a load test records them: each agent on one connection, but for
-the row that says otherwise. None of them breaks anything, which is made sure of.
+the row that says otherwise. None of them breaks anything, which is made sure of. The garbage collector is set as in the judge of a
+load run.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from report import Row, finish, parser
 from target import CannotMeasure
 
+from loadgen.judging.judge import collect_rarely
 from specs.history.checker import Checker
 from specs.history.facts import Fact, Invoked, Recorder
 from specs.loader import load
@@ -160,9 +162,8 @@ def rate(facts: list[Fact], operations: int) -> float:
 
     """
     checker = Checker(API)
-    gc.collect()
     # The facts are the recorder's: to look through them again and again is no part of judging them.
-    gc.freeze()
+    collect_rarely()
     before_s = time.process_time()
     checker.feed_all(facts)
     taken_s = time.process_time() - before_s
