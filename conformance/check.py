@@ -32,7 +32,7 @@ from conformance.fixtures.restrained import restrained
 from conformance.phases import PhaseLog
 from conformance.provisioning.opening import provisioning
 from conformance.provisioning.pools import Share
-from conformance.results import Results, Silence
+from conformance.results import Results, Troubles
 from conformance.verdicts import Judge, profile_as_json
 from reports.exit_codes import ExitCode, decide
 from reports.jsonl import RunWriter
@@ -200,7 +200,7 @@ def _record(
     plan: Plan, crew: Crew, judge: Judge, writer: RunWriter, *, quiet: bool
 ) -> tuple[list[CaseResult], End]:
     """Run the cases, write down each result, and say how it ended."""
-    silence = Silence()
+    troubles = Troubles()
     with Progress(len(plan.cases), quiet=quiet) as progress, closing(crew.outcomes()) as outcomes:
 
         def take(result: CaseResult) -> None:
@@ -217,12 +217,14 @@ def _record(
                 number, outcome = ended
                 with signals_blocked():
                     results.add(number, outcome)
-                trouble = silence.note(outcome)
+                trouble = troubles.note(outcome)
                 if trouble is not None:
                     end = End(trouble=trouble)
                     break
                 if plan.fail_fast and _is_news(plan, judge, number, outcome):
                     crew.stop()
+            else:
+                end = End(trouble=troubles.at_last())
         except KeyboardInterrupt:
             end = End(interrupted=True)
         except CannotTest as exc:

@@ -17,7 +17,14 @@ from conformance.case import Case
 from conformance.client.read_only import READ_ONLY
 from conformance.client.wire import HandshakeRefused, Unreachable, open_tcp
 from conformance.endpoint import Endpoint
-from conformance.faults import CannotProvision, CannotTell, CannotTest, OutOfTime, Violation
+from conformance.faults import (
+    CannotProvision,
+    CannotTell,
+    CannotTest,
+    OutOfTime,
+    ProvisionerGaveOut,
+    Violation,
+)
 from conformance.fixtures.lab import Bench, Lab
 from conformance.verdicts import Attempt, Judge, Told
 from reports.record import CaseResult, Verdict
@@ -141,7 +148,7 @@ def run_once(
     bench.restraint.has_denied = False
     lab = Lab(bench, case.id, number, program, until_s)
     try:
-        ended, reason = _carry_out(lab, case.run)
+        ended, reason, is_let_down = _carry_out(lab, case.run)
         seen_s = lab.found_s or time.monotonic()
     finally:
         lab.close()
@@ -167,12 +174,14 @@ def run_once(
         tuple(lab.transcript.steps),
         lab.transcript.places,
         number,
+        is_let_down=is_let_down,
         may_tell_again=not (is_unanswered or lab.breaches or lab.deadline.has_passed)
         and ended is Verdict.INCONCLUSIVE,
     )
 
 
-def _carry_out(lab: Lab, run: Callable[[Lab], None]) -> tuple[Verdict | None, str | None]:
+def _carry_out(lab: Lab, run: Callable[[Lab], None]) -> tuple[Verdict | None, str | None, bool]:
+    """Run a case; return how it ended where it did not come to its end, why, and whether the provisioner had given out."""
     try:
         run(lab)
     except Violation as exc:
@@ -181,11 +190,11 @@ def _carry_out(lab: Lab, run: Callable[[Lab], None]) -> tuple[Verdict | None, st
             *(breach for breach in lab.breaches if breach.requirement != exc.breach.requirement),
         ]
     except (CannotTell, OutOfTime) as exc:
-        return Verdict.INCONCLUSIVE, str(exc)
+        return Verdict.INCONCLUSIVE, str(exc), False
     except CannotProvision as exc:
-        return Verdict.NOT_RUN, str(exc)
+        return Verdict.NOT_RUN, str(exc), isinstance(exc, ProvisionerGaveOut)
     except CannotTest:
         raise
     except Exception as exc:  # noqa: BLE001 - our own fault must not be taken for the endpoint's
-        return Verdict.ERROR, f"{type(exc).__name__}: {exc}"
-    return None, None
+        return Verdict.ERROR, f"{type(exc).__name__}: {exc}", False
+    return None, None, False

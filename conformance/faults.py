@@ -47,6 +47,10 @@ class CannotProvision(Exception):
     """The provisioner cannot make what the case needs; the case is not run."""
 
 
+class ProvisionerGaveOut(CannotProvision):
+    """The provisioner no longer makes what it has made for other cases: that these did not run is nobody's wish."""
+
+
 class CannotTest(Exception):
     """The endpoint cannot be tested at all; the message is one line for the user."""
 

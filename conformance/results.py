@@ -52,19 +52,36 @@ class Results:
         self._take(result)
 
 
-class Silence:
-    """Notices an endpoint that has stopped to answer at all, so that not every case of a run waits in vain for it."""
+class Troubles:
+    """Notices an endpoint that has stopped to answer at all, or whose provisioner has given out.
+
+    Then not every case of a run waits in vain, and what was not looked at is not called conformant.
+    """
 
     def __init__(self) -> None:
-        self._in_a_row = 0
+        self._unanswered = 0
+        self._let_down = 0
+        self._let_down_in_a_row = 0
+        self._reason: str | None = None
 
     def note(self, outcome: Outcome) -> str | None:
-        """Take note of an outcome; return what is to be said where too many in a row were without any answer."""
+        """Take note of an outcome; return why the run is of no use any more where that is so."""
         attempts = outcome.attempts
         if all(attempt.is_unanswered for attempt in attempts):
-            self._in_a_row += 1
+            self._unanswered += 1
         elif attempts[0].ended is None:
-            self._in_a_row = 0
-        if self._in_a_row < MOST_UNANSWERED:
-            return None
-        return f"nothing is answered any more: {self._in_a_row} cases in a row; the last one: {attempts[0].reason}"
+            self._unanswered = 0
+        if self._unanswered >= MOST_UNANSWERED:
+            return f"nothing is answered any more: {self._unanswered} cases in a row; the last one: {attempts[0].reason}"
+        if attempts[0].is_let_down:
+            self._let_down += 1
+            self._let_down_in_a_row += 1
+            self._reason = attempts[0].reason
+        elif attempts[0].ended is None:
+            self._let_down_in_a_row = 0
+        return self.at_last() if self._let_down_in_a_row >= MOST_UNANSWERED else None
+
+    def at_last(self) -> str | None:
+        """Return what has kept cases from being run that ought to be, if anything has."""
+        cases = "case was" if self._let_down == 1 else "cases were"
+        return f"{self._let_down} {cases} not run: {self._reason}" if self._let_down else None

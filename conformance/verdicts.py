@@ -40,6 +40,8 @@ class Attempt:
     """Number of steps up to a breach after which the case went on, by requirement."""
     number: int = 1
     """Which attempt at the case it is."""
+    is_let_down: bool = False
+    """Whether it was not run because the provisioner has given out."""
     may_tell_again: bool = False
     """Whether it could not tell for a reason that may be gone the next time."""
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from conformance.client.transcript import Transcript
 from conformance.client.wire import HandshakeRefused, Unreachable, Wire
 from conformance.endpoint import Endpoint
-from conformance.faults import CannotProvision, CannotTest
+from conformance.faults import CannotProvision, CannotTest, ProvisionerGaveOut
 from conformance.fixtures.provision import Agent, Provisioner
 from conformance.provisioner_settings import ControlSettings
 from specs import message as phx
@@ -82,7 +82,12 @@ class ControlProvisioner(Provisioner):
     def create_agent(self, participant: Participant, attributes: Mapping[str, Any]) -> Agent:
         """Make an agent (`create_agent`)."""
         key = base64.b64encode(participant.keys.public_key).decode()
-        made = self.request("create_agent", {**attributes, "public_key": key})
+        try:
+            made = self.request("create_agent", {**attributes, "public_key": key})
+        except CannotProvision as exc:
+            if attributes.keys() <= {"name"}:
+                raise ProvisionerGaveOut(str(exc)) from exc
+            raise
         names = ("agent_id", "owner", "api_key", "session_token")
         if not all(isinstance(made.get(name), str) for name in names):
             raise CannotProvision(f"the reply to create_agent lacks one of {', '.join(names)}")
@@ -98,16 +103,24 @@ class ControlProvisioner(Provisioner):
     def request(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Send one control event and return its ok response."""
         answer = self._exchange(self._session.push(TOPIC, event, dict(payload)))
-        if answer is None:
-            # The control connection may have been lost with a restart of the endpoint: one fresh try.
+        if answer is None and self._may_ask_again(event):
             self.close()
             self.open()
             answer = self._exchange(self._session.push(TOPIC, event, dict(payload)))
         if answer is None:
-            raise CannotProvision(f"the control topic does not answer {event}")
+            raise ProvisionerGaveOut(f"the control topic does not answer {event}")
         if answer["status"] != "ok" or not isinstance(answer["response"], Mapping):
             raise CannotProvision(f"the control topic refuses {event}: {answer['response']}")
         return answer["response"]
+
+    def _may_ask_again(self, event: str) -> bool:
+        """Tell whether what was not answered can be asked for once more.
+
+        Either the connection was lost, with a restart of the endpoint say, or doing it twice does no harm. What may only be late must
+        not be done twice: the endpoint would be accused of the second message.
+        """
+        is_lost = self._wire is None or self._wire.closed is not None
+        return is_lost or event in {"create_agent", "create_resource"}
 
     def close(self) -> None:
         """Close the control connection."""

@@ -17,6 +17,8 @@ from specs.model import Api
 GLOBS = ["heartbeat/*", "leaving/*", "task/progress/*", "analytics_global", "discovery/announce/*"]
 INCLUDED = [argument for glob in GLOBS for argument in ("--include", glob)]
 
+INNOCENT = Path(__file__).parents[1] / "innocent_servers" / "serve.py"
+
 Check = Callable[..., tuple[Run, Any]]
 
 
@@ -98,3 +100,21 @@ def test_a_finding_has_one_cause_however_many_cases_it_breaks(check: Check, star
     causes = [one for one in json.loads(done.stdout)["causes"] if one["verdict"] == "fail"]
     assert len(causes) < 4
     assert len(causes[0]["cases"]) > 1
+
+
+def test_who_makes_no_agents_any_more_is_not_called_conformant(
+    wireproof: Any, start_server: Any, tmp_path: Path
+) -> None:
+    """What could not be run after all was not asked to be left out: exit code 3, and the reason."""
+    server = start_server(command=[str(INNOCENT), "makes-few-agents"])
+    done = wireproof(
+        *("check", server.url, "--include", "heartbeat/*", "--include", "leaving/*", "--json"),
+        *("--run-dir", str(tmp_path / "run"), "--seed", "9"),
+        WIREPROOF_CONTROL_TOKEN=server.token,
+    )
+    summary = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert summary["counts"]["pass"] > 0
+    note = str(read_run(tmp_path / "run" / "run.jsonl").footer.note)
+    assert "cases were not run: the control topic refuses create_agent" in note
+    assert "quota_exceeded" in note

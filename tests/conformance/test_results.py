@@ -10,7 +10,7 @@ import pytest
 from conformance.case import Case
 from conformance.engine import Outcome
 from conformance.faults import Breach
-from conformance.results import MOST_UNANSWERED, Results, Silence
+from conformance.results import MOST_UNANSWERED, Results, Troubles
 from conformance.verdicts import Attempt, Judge
 from reports.record import CaseResult, Verdict
 from specs.model import Api
@@ -76,13 +76,14 @@ def test_advice_that_many_would_give_is_the_first_ones_of_the_plan(results: Any)
 SILENT = Outcome((Attempt((), (), Verdict.INCONCLUSIVE, "no reply", is_unanswered=True),))
 MISSING = Outcome((Attempt((), (), Verdict.NOT_RUN, "nothing can be made"),))
 UNCLEAR = Outcome((Attempt((), (), Verdict.INCONCLUSIVE, "something else"),))
+LET_DOWN = Outcome((Attempt((), (), Verdict.NOT_RUN, "no agents any more", is_let_down=True),))
 PASSED = Outcome((Attempt((), ()),))
 FAILED = Outcome((Attempt((Breach(ADVICE, "a", "b"),), ()),))
 
 
 def noted(*outcomes: Outcome) -> list[bool]:
-    silence = Silence()
-    return [silence.note(outcome) is not None for outcome in outcomes]
+    troubles = Troubles()
+    return [troubles.note(outcome) is not None for outcome in outcomes]
 
 
 def test_too_many_cases_without_any_answer_are_noticed() -> None:
@@ -98,3 +99,16 @@ def test_an_answer_in_between_begins_the_row_anew(spoken: Outcome) -> None:
     """An endpoint that says something now and then can be judged."""
     row = [*[SILENT] * (MOST_UNANSWERED - 1), spoken]
     assert not any(noted(*row * 5))
+
+
+def test_a_provisioner_that_has_given_out_is_noticed() -> None:
+    """One case that ought to have been run is said at last, and a row of them ends the run; what never could be made is neither."""
+    assert noted(*[LET_DOWN, MISSING] * MOST_UNANSWERED).index(True) == 2 * (MOST_UNANSWERED - 1)
+    assert not any(noted(*[LET_DOWN, PASSED] * 2 * MOST_UNANSWERED, *[MISSING] * 2 * MOST_UNANSWERED))
+    troubles = Troubles()
+    for outcome in (PASSED, MISSING):
+        troubles.note(outcome)
+    assert troubles.at_last() is None
+    for outcome in (LET_DOWN, PASSED, LET_DOWN):
+        troubles.note(outcome)
+    assert troubles.at_last() == "2 cases were not run: no agents any more"

@@ -25,6 +25,7 @@ from specs.message import Frame
 from specs.serializer import V1, V2
 
 DELAY_S = 0.02
+FEW_AGENTS = 6
 
 
 def refuses_in_silence() -> None:
@@ -122,6 +123,19 @@ def sends_presence_state_twice() -> None:
         return diffs
 
     Application._arrival = arrival  # type: ignore[method-assign]
+
+
+def makes_few_agents() -> None:
+    """Refuse to make more than six agents, as an operator's quota does."""
+    made = count()
+    honest = Application.handle
+
+    def handle(self: Application, channel: Any, event: str, payload: Any) -> Outcome:
+        if event == "create_agent" and next(made) >= FEW_AGENTS:
+            return Outcome("error", {"reason": "quota_exceeded"})
+        return honest(self, channel, event, payload)
+
+    Application.handle = handle  # type: ignore[method-assign]
 
 
 def reorders_json_keys() -> None:
@@ -247,6 +261,7 @@ WAYS = {
         takes_first_of_repeated_members,
         takes_last_of_repeated_members,
         closes_on_repeated_members,
+        makes_few_agents,
     )
 }
 
