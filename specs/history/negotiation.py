@@ -93,6 +93,9 @@ class Negotiation(Subject):
                 rule = "negotiation/offer-bound-exact" if is_close else "negotiation/offer-bound"
                 self._accuse(rule, expected, f"{text(offer.amount)} accepted", call.fact, fact)
             self._replace_those_before(call)
+            for accept in self._accepts:
+                if accept.accepted_at is not None and accept.accepted_at > call.at:
+                    self._come_before(accept, fact)
 
     def on_received(
         self, _member: Member | None, fact: Received, event: str, payload: Any, _key: Key | None
@@ -135,6 +138,24 @@ class Negotiation(Subject):
             observed = f"{text(amount)} accepted, with {text(offered[0])} and {text(offered[1])} offered"
             is_close = abs(twice - sum(offered)) < CLOSE
             rule = "negotiation/average-exact" if is_close else "negotiation/accept-is-average"
+            self._accuse(rule, expected, observed, *latest, call.fact, fact)
+        else:
+            self._come_before(call, fact)
+
+    def _come_before(self, call: Call, fact: Fact) -> None:
+        """Judge an acceptance in view of what was sent at the same time: every offer that was taken came before it."""
+        amount: int | None = call.memo
+        if amount is None or self._unread or not self.lifecycle.is_fresh or len(self.insiders) != 2:
+            return
+        one, other = (
+            [each for each in self._offers.get(agent, ()) if each.memo.replaced_at is None]
+            for agent in sorted(self.insiders)
+        )
+        sums = {offer.memo.amount for offer in other}
+        if one and other and not any(2 * amount - offer.memo.amount in sums for offer in one):
+            expected = "no offer is taken once the session is agreed, and no amount agreed on but the average of the latest ones"
+            observed = f"{text(amount)} accepted, and offers of {text(one[-1].memo.amount)} and {text(other[-1].memo.amount)}"
+            rule, latest = "negotiation/concurrent-pushes-ordered", (one[-1].fact, other[-1].fact)
             self._accuse(rule, expected, observed, *latest, call.fact, fact)
 
     def _candidates(self, agent: str, call: Call) -> list[Call]:

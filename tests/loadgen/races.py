@@ -36,6 +36,8 @@ LOADS: dict[str, tuple[tuple[str, ...], str]] = {
     "takes-nonce-twice-at-once": (PAYMENTS, "payment/nonce-above-pending"),
     "executes-what-is-being-rejected": (PAYMENTS, "payment/reject-drops-proposal"),
     "agrees-while-being-rejected": (NEGOTIATIONS, "negotiation/settled-is-final"),
+    "agrees-on-former-average": (NEGOTIATIONS, "negotiation/concurrent-pushes-ordered"),
+    "disputes-what-is-being-closed": (PAYMENTS, "payment/close-closes"),
     "loses-overlapping-offers": (NEGOTIATIONS, "negotiation/accept-is-average"),
     "completes-what-is-being-cancelled": (TASKS, "task/closed-is-final"),
     "keeps-state-per-connection": (TASKS, "task/closed-is-final"),

@@ -76,6 +76,35 @@ def test_an_offer_under_way_may_be_the_latest(story: Story, amount: str, is_foun
     assert story.found == ["negotiation/accept-is-average"] * is_found
 
 
+@pytest.mark.parametrize(("amount", "is_found"), [("110", True), ("115", False)])
+@pytest.mark.parametrize("is_offer_first", [False, True])
+def test_what_is_agreed_on_is_the_average_of_all_that_was_offered(
+    story: Story, amount: str, *, is_found: bool, is_offer_first: bool
+) -> None:
+    """negotiation/concurrent-pushes-ordered: an offer that was taken came before the agreement, which takes none any more."""
+    offer(story, "c", "100")
+    offer(story, "p", "120")
+    new = story.push("p", SESSION, "offer", amount="130", signature="s")
+    call = story.push("c", SESSION, "accept", amount=amount, signature="s")
+    for answer in (new, call) if is_offer_first else (call, new):
+        if answer is call:
+            agree(story, amount, "c", "p")
+        else:
+            story.told("c", SESSION, "offer", amount="130", signature="s", agent_id="p")
+        story.ok(answer)
+    assert story.found == ["negotiation/concurrent-pushes-ordered"] * is_found
+
+
+def test_an_offer_at_the_same_time_may_be_refused(story: Story) -> None:
+    """Then the agreement came first."""
+    offer(story, "c", "100")
+    offer(story, "p", "120")
+    new = story.push("p", SESSION, "offer", amount="130", signature="s")
+    accept(story, "110")
+    story.error(new)
+    assert story.settled(SESSION) == []
+
+
 def test_an_offer_that_was_refused_takes_no_part(story: Story) -> None:
     """negotiation/accept-is-average."""
     offer(story, "c", "100")
