@@ -28,6 +28,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 from hypothesis import settings
 
+from wireproof import main
+
 # That the machine is busy is no reason to fail.
 settings.register_profile("wireproof", deadline=None)
 settings.load_profile("wireproof")
@@ -173,6 +175,26 @@ def start_server() -> Iterator[Callable[..., RunningServer]]:
             return stack.enter_context(running(command or ["-m", "wireproof", "serve"], *options))
 
         yield start
+
+
+@pytest.fixture
+def usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line in this process, for what it says before it starts anything; an exception that escapes is raised."""
+    for name in [name for name in os.environ if name.startswith("WIREPROOF_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["wireproof", *arguments])
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return subprocess.CompletedProcess(arguments, ended.value.code or 0, *capfd.readouterr())  # type: ignore[arg-type]
+
+    return run
 
 
 @pytest.fixture

@@ -110,12 +110,12 @@ def test_no_token_could_not_test(wireproof: Any, reference_server: Any) -> None:
     ],
 )
 def test_a_malformed_endpoint_file_is_wrong_usage(
-    wireproof: Any, tmp_path: Path, text: str, words: list[str]
+    usage: Any, tmp_path: Path, text: str, words: list[str]
 ) -> None:
     """The file and the place in it are named."""
     file = tmp_path / "endpoint.toml"
     file.write_text(text, encoding="utf-8")
-    assert_one_line(wireproof("check", "--endpoint", str(file), **TOKEN), USAGE, "endpoint.toml", *words)
+    assert_one_line(usage("check", "--endpoint", str(file), **TOKEN), USAGE, "endpoint.toml", *words)
 
 
 def test_an_endpoint_file_that_is_not_text_is_wrong_usage(wireproof: Any, tmp_path: Path) -> None:
@@ -160,9 +160,9 @@ def test_a_missing_endpoint_file_is_wrong_usage(wireproof: Any) -> None:
         (["nonsense"], ["nonsense"]),
     ],
 )
-def test_wrong_usage_is_one_line(wireproof: Any, arguments: list[str], words: list[str]) -> None:
+def test_wrong_usage_is_one_line(usage: Any, arguments: list[str], words: list[str]) -> None:
     """What is wrong is named, and nothing is started."""
-    assert_one_line(wireproof(*arguments, **TOKEN), USAGE, *words)
+    assert_one_line(usage(*arguments, **TOKEN), USAGE, *words)
 
 
 def test_a_run_folder_that_holds_a_run_is_not_written_over(

@@ -166,9 +166,9 @@ def test_nothing_is_judged_where_an_honest_server_does_not_pass(
         (["--spec", "/no/such/folder"], "/no/such/folder"),
     ],
 )
-def test_wrong_usage_is_one_line(wireproof: Any, arguments: list[str], told: str) -> None:
+def test_wrong_usage_is_one_line(usage: Any, arguments: list[str], told: str) -> None:
     """Exit code 2, nothing on standard output, no traceback."""
-    done = wireproof("selfcheck", *arguments)
+    done = usage("selfcheck", *arguments)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert told in done.stderr
 
