@@ -7,19 +7,29 @@ CLIENTS := .venv-clients
 JS_CLIENT := tests/clients/javascript
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test crash check selfcheck reproducing innocence fuzz format clients benchmark benchmark-load capacity load-races clean
+.PHONY: demo test variations crash check selfcheck reproducing innocence fuzz format clients benchmark benchmark-load capacity load-races clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wireproof check
 
+# Hundreds of processes are started, and each would compile everything anew where PYTHONDONTWRITEBYTECODE is set.
+test variations crash: export PYTHONDONTWRITEBYTECODE :=
+
+# Slow tests stand together: who has nothing left takes over from the others.
 test: $(VENV)/.installed-dev clients
-	$(BIN)/pytest -n 4
+	$(BIN)/pytest -n 4 --dist worksteal
+
+# `make test` asks each of the servers of these tests what concerns it and a part of the rest, this one everything: minutes.
+variations: $(VENV)/.installed-dev
+	WIREPROOF_VARIATIONS=whole $(BIN)/pytest -n 2 --dist worksteal tests/conformance/test_innocent_servers.py \
+		tests/conformance/test_determinism.py tests/conformance/test_distant_server.py \
+		tests/conformance/test_serializer_choice.py tests/reference_server/test_tls.py
 
 # `make test` kills the server twice for each durability, this one twenty times.
 crash: $(VENV)/.installed-dev
 	WIREPROOF_CRASH_ROUNDS=20 $(BIN)/pytest -n 2 tests/crash
 
-check: $(VENV)/.installed-dev test crash
+check: $(VENV)/.installed-dev test variations crash
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from tests.delaying_proxy.check import CLEAN, distant
+from tests.variations import UNLESS_WHOLE, options
 
 DELAY_MS = 20
 #: Cases that wait for what may not come, that count round trips, and that send many messages at once.
@@ -26,7 +27,7 @@ def test_distance_changes_no_verdict(wireproof: Any, reference_server: Any) -> N
     with distant(reference_server, DELAY_MS) as proxy:
         done = wireproof(
             *("check", proxy.url, "--control", reference_server.url, "--seed", "4", "--json"),
-            *(option for glob in GLOBS for option in ("--include", glob)),
+            *options(GLOBS, UNLESS_WHOLE),
             WIREPROOF_CONTROL_TOKEN=reference_server.token,
         )
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,6 +1,7 @@
 """Honest servers that use the freedom that the source leaves them are accused of nothing; so is every Phoenix version.
 
-Where a way shows on some topics only, or replies are left out and each is waited for, a part of the cases is run.
+Where a way shows on some topics only, or replies are left out and each is waited for, a part of the cases is run. Of the
+rest each server is asked a part, with `make variations` everything.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.variations import UNLESS_WHOLE, Globs, options, part
 
 SERVE = Path(__file__).parents[1] / "innocent_servers" / "serve.py"
 
@@ -25,14 +28,16 @@ ACCEPTING = (
     "negotiation/accept/accepts/*",
     "negotiation/accept/moves-to/*",
 )
-WHOLE: tuple[str, ...] = ()
+WHOLE: Globs = ()
+PHOENIX = ("phoenix",)
+"""Other topics know no version."""
 RELAYING = ("broadcast/*", "joining/*", "leaving/*", "ordering/*", "task", "negotiation", "payment")
+PLACES = ("joining/*", "leaving/*", "broadcast/*", "ordering/*")
+SLOWED = ("joining/*", "ordering/*", "discovery")
 PRESENCE = ("presence/*", "joining/*", "broadcast/*", "discovery")
 AGAIN = ("joining/*", "discovery/presence/*")
+OTHER_REASONS = ("task/closed-reason", "signatures/refusal-reason", "messages/unknown-id-reason")
 UNANSWERED = {"task/events-answered", "negotiation/events-answered"}
-
-OTHERS_TESTS = ("*/machine", "wire/*")
-"""What takes the most time, and has tests of its own; `make innocence` runs everything."""
 
 Check = Callable[..., dict[str, Any]]
 
@@ -42,20 +47,16 @@ def check(wireproof: Any, start_server: Any, tmp_path: Path) -> Check:
     """Check a server and give the JSON summary; it is conformant, and nothing is red."""
 
     def run(
-        *options: str, command: list[str] | None = None, reply_s: float = 2.0, include: Any = ()
+        *served: str, asked: tuple[str, ...], command: list[str] | None = None, reply_s: float = 2.0
     ) -> dict[str, Any]:
-        server = start_server(*options, command=command)
+        server = start_server(*served, command=command)
         endpoint = tmp_path / "endpoint.toml"
         endpoint.write_text(
             f'url = "{server.url}"\n[profile.timeouts]\nreply_s = {reply_s}\n', encoding="utf-8"
         )
         done = wireproof(
             *("check", "--endpoint", str(endpoint), "--seed", "11", "--json"),
-            *(
-                argument
-                for glob in include or OTHERS_TESTS
-                for argument in ("--include" if include else "--exclude", glob)
-            ),
+            *asked,
             WIREPROOF_CONTROL_TOKEN=server.token,
         )
         assert done.stderr == ""
@@ -72,36 +73,33 @@ def advised(summary: dict[str, Any]) -> set[str]:
     return {finding["requirement"] for finding in summary["advisories"]}
 
 
-@pytest.mark.parametrize("version", ["1.6", "1.7", "1.8", "main"])
-def test_every_phoenix_version_is_conformant_without_advice(check: Check, version: str) -> None:
+@pytest.mark.parametrize(("index", "version"), [*enumerate(["1.6", "1.7", "1.8", "main"])])
+def test_every_phoenix_version_is_conformant_without_advice(check: Check, index: int, version: str) -> None:
     """What differs between Phoenix versions is accepted in the form of each."""
-    summary = check("--phoenix-version", version)
+    summary = check("--phoenix-version", version, asked=part(WHOLE, PHOENIX, index))
     assert advised(summary) == set()
     assert summary["counts"]["pass"] >= 300
 
 
 @pytest.mark.parametrize(
-    ("name", "include", "advice"),
+    ("index", "name", "whole", "own", "machines", "advice"),
     [
-        ("crashes-on-malformed-payload", WHOLE, set()),
-        ("echoes-to-sender", RELAYING, set()),
-        ("adds-members-to-relays", RELAYING, set()),
-        (
-            "uses-other-reasons",
-            WHOLE,
-            {"task/closed-reason", "signatures/refusal-reason", "messages/unknown-id-reason"},
-        ),
-        ("pushes-extra-events", WHOLE, {"frames/known-event"}),
-        ("sends-presence-state-first", PRESENCE, set()),
-        ("sends-presence-state-twice", AGAIN, {"discovery/presence-state-on-join"}),
-        ("reorders-json-keys", WHOLE, set()),
+        (0, "crashes-on-malformed-payload", WHOLE, ("*/refuses/payload/*", "malformed/*"), (), set()),
+        (1, "echoes-to-sender", RELAYING, PLACES, ("task/machine", "negotiation/machine"), set()),
+        (2, "adds-members-to-relays", RELAYING, PLACES, ("payment/machine",), set()),
+        (3, "uses-other-reasons", WHOLE, OTHER_REASONS, (), set(OTHER_REASONS)),
+        (0, "pushes-extra-events", WHOLE, (*PLACES, "frames/*"), (), {"frames/known-event"}),
+        (1, "sends-presence-state-first", PRESENCE, PRESENCE, (), set()),
+        (2, "sends-presence-state-twice", AGAIN, AGAIN, (), {"discovery/presence-state-on-join"}),
+        (3, "reorders-json-keys", WHOLE, ("signatures/*",), (), set()),
     ],
 )
 def test_a_server_that_uses_its_freedom_is_not_accused(
-    check: Check, name: str, include: tuple[str, ...], advice: set[str]
+    check: Check, index: int, name: str, whole: Globs, own: Globs, machines: Globs, advice: set[str]
 ) -> None:
     """Nothing is red, and exactly the requirements that are open to interpretation are advised."""
-    assert advised(check(command=[str(SERVE), name], include=include)) == advice
+    summary = check(command=[str(SERVE), name], asked=part(whole, own, index, machines))
+    assert advised(summary) == advice
 
 
 @pytest.mark.parametrize(
@@ -110,20 +108,22 @@ def test_a_server_that_uses_its_freedom_is_not_accused(
 )
 def test_a_member_named_twice_may_be_read_in_any_one_way(check: Check, name: str) -> None:
     """The first value, the last, or the end of the connection: no finding, and no advice either."""
-    summary = check(command=[str(SERVE), name], include=("signatures/repeated-*",))
+    summary = check(command=[str(SERVE), name], asked=options(("signatures/repeated-*",)))
     assert advised(summary) == set()
     assert summary["counts"]["pass"] == 3
 
 
 def test_a_slow_server_is_not_accused(check: Check) -> None:
     """Frames that leave 20 ms later change no verdict."""
-    topics = ("joining/*", "ordering/*", "discovery")
-    assert advised(check(command=[str(SERVE), "answers-slowly"], include=topics)) == set()
+    slow = check(command=[str(SERVE), "answers-slowly"], asked=options(SLOWED, UNLESS_WHOLE))
+    assert advised(slow) == set()
 
 
 def test_a_server_that_refuses_in_silence_is_advised_only(check: Check) -> None:
     """A refusal may be no reply and no effect; that replies and reasons are missing is advice."""
-    summary = check(command=[str(SERVE), "refuses-in-silence"], reply_s=SHORT_S, include=REFUSING)
+    summary = check(
+        command=[str(SERVE), "refuses-in-silence"], reply_s=SHORT_S, asked=options(REFUSING, UNLESS_WHOLE)
+    )
     expected = UNANSWERED | {
         "messages/events-answered",
         "messages/unknown-id-refused",
@@ -135,5 +135,7 @@ def test_a_server_that_refuses_in_silence_is_advised_only(check: Check) -> None:
 
 def test_a_server_that_shows_acceptance_by_effect_alone_is_advised_only(check: Check) -> None:
     """An accepted event with a relay or a broadcast needs no reply."""
-    summary = check(command=[str(SERVE), "replies-nothing-to-ok-events"], reply_s=SHORT_S, include=ACCEPTING)
+    summary = check(
+        command=[str(SERVE), "replies-nothing-to-ok-events"], reply_s=SHORT_S, asked=options(ACCEPTING)
+    )
     assert advised(summary) == UNANSWERED

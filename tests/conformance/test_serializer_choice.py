@@ -11,6 +11,7 @@ import pytest
 
 from conformance.endpoint import read_endpoint
 from conformance.faults import ConfigurationFaulty
+from tests.variations import UNLESS_WHOLE, options
 
 SERVE = Path(__file__).parents[1] / "innocent_servers" / "serve.py"
 #: The cases about refs and frames, of which serializer 1.0.0 shows less, and some of each topic.
@@ -35,7 +36,7 @@ def check(wireproof: Any, tmp_path: Path) -> Check:
         folder = tmp_path / "run"
         done = wireproof(
             *("check", server.url, "--vsn", "1.0.0", "--seed", "9", "--run-dir", str(folder)),
-            *(option for glob in globs for option in ("--include", glob)),
+            *options(globs, UNLESS_WHOLE),
             WIREPROOF_CONTROL_TOKEN=server.token,
         )
         assert done.stderr == ""
