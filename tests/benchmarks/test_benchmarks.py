@@ -33,7 +33,7 @@ def run_script(name: str, *options: str) -> subprocess.CompletedProcess[str]:
     [
         ("throughput.py", (*SHORT, "--connections", "2", "--window", "2"), 4),
         ("fanout.py", (*SHORT, "--listeners", "3", "--window", "2"), 3),
-        ("ledger.py", ("--rounds", "1", "--channels", "8", "--transfers", "50"), 3),
+        ("ledger.py", ("--rounds", "1", "--channels", "4", "--transfers", "40"), 3),
         ("history.py", ("--rounds", "1", "--topics", "1", "--count", "5"), 7),
     ],
 )
