@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ def test_sigterm_ends_a_run_in_order(tmp_path: Path) -> None:
     ) as process:
         recorded = tmp_path / "run" / "run.jsonl"
         while process.poll() is None and not (recorded.exists() and recorded.read_text().count("\n") > 5):
-            pass
+            time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         printed, complaints = process.communicate(timeout=60)
     assert process.returncode == 3
