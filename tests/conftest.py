@@ -37,6 +37,11 @@ settings.load_profile("wireproof")
 TOKEN = "operator-token-of-the-tests"
 READY = "wireproof serve: listening on "
 ROOT = Path(__file__).parents[1]
+# `wireproof serve` without the other rooms, which take as long to read as this one; the command has tests of its own.
+SERVE = [
+    "-c",
+    "import sys; from reference_server.cli import app; sys.exit(app(prog_name='wireproof serve', standalone_mode=False))",
+]
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def running(command: list[str], *options: str) -> Iterator[RunningServer]:
 @pytest.fixture(scope="module")
 def reference_server() -> Iterator[RunningServer]:
     """An honest reference server of the newest Phoenix version."""
-    with running(["-m", "wireproof", "serve"]) as server:
+    with running(SERVE) as server:
         yield server
 
 
@@ -172,7 +177,7 @@ def start_server() -> Iterator[Callable[..., RunningServer]]:
     with ExitStack() as stack:
 
         def start(*options: str, command: list[str] | None = None) -> RunningServer:
-            return stack.enter_context(running(command or ["-m", "wireproof", "serve"], *options))
+            return stack.enter_context(running(command or SERVE, *options))
 
         yield start
 

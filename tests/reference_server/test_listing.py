@@ -53,9 +53,9 @@ def test_every_listed_name_can_be_served(wireproof: Any, start_server: Any) -> N
         (("--nonsense",), "--nonsense"),
     ],
 )
-def test_wrong_usage_is_one_line(wireproof: Any, arguments: tuple[str, ...], told: str) -> None:
+def test_wrong_usage_is_one_line(usage: Any, arguments: tuple[str, ...], told: str) -> None:
     """Exit code 2, nothing on standard output, no traceback."""
-    done = wireproof("deviations", *arguments)
+    done = usage("deviations", *arguments)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert done.stderr.startswith("wireproof deviations: ")
     assert told in done.stderr
