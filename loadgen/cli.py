@@ -25,7 +25,7 @@ from loadgen.plan import TOKEN_VARIABLE, Plan, PlanFile, read_plan_file
 from loadgen.progress import Progress
 from loadgen.target import Target, checked_url, own_server
 from loadgen.terminal import render
-from reports.run_folder import RunFolder, RunFolderError, default_path
+from reports.run_folder import RunFolderError
 from specs.loader import DocumentsInvalid, load
 
 if TYPE_CHECKING:
@@ -101,9 +101,10 @@ def load_(
         chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
         # Before a server is started for it, everything that the user has written is read.
         errand = _errand(plan_of(flags, written, chosen), [*written.objectives, *(objective or [])])
+        folder = new_folder(run_dir)
         with target_of(url or written.url, flags, written, chosen) as target:
             errand.master = leader
-            results, folder = _run(errand, target, flags)
+            results = _run(errand, target, flags, folder)
     _show(results, folder, as_json=as_json)
     raise typer.Exit(results.exit_code)
 
@@ -182,10 +183,16 @@ def _errand(plan: Plan, objectives: list[str]) -> Errand:
     return Errand(plan, parsed)
 
 
-def _run(errand: Errand, target: Target, flags: dict[str, Any]) -> tuple[Results, Path]:
+def new_folder(path: Path | None) -> Path:
+    """Return the folder of a run that begins (`run_folder.fresh_folder`)."""
+    from loadgen.run_folder import fresh_folder
+
+    return fresh_folder(path)
+
+
+def _run(errand: Errand, target: Target, flags: dict[str, Any], folder: Path) -> Results:
     from loadgen.command import carry_out
 
-    folder = RunFolder(flags["run_dir"] or default_path(datetime.now(UTC))).path.resolve()
     errand.aim(target, folder)
     port = flags["metrics_port"]
     with (
@@ -200,7 +207,7 @@ def _run(errand: Errand, target: Target, flags: dict[str, Any]) -> tuple[Results
                 take(row)
 
         errand.on_row = on_row
-        return carry_out(errand), folder
+        return carry_out(errand)
 
 
 def _show(results: Results, folder: Path, *, as_json: bool) -> None:

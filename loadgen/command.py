@@ -21,6 +21,7 @@ from loadgen.gaps import gaps_in
 from loadgen.machines import LOCUSTFILE
 from loadgen.plan import PLAN_VARIABLE, TOKEN_VARIABLE, Plan, write_plan
 from loadgen.results import Results, results_of
+from loadgen.run_folder import SUMMARY_FILE, refuse_used
 from loadgen.users import groups_per_user, users_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 PLAN_FILE: Final = "plan.json"
 LOG_FILE: Final = "locust.log"
-SUMMARY_FILE: Final = "load.json"
 LOOK_S: Final = 0.1
 SPARE_FILES: Final = 500
 INTERRUPTED_S: Final = 10.0
@@ -72,10 +72,12 @@ def carry_out(errand: Errand) -> Results:
     """Run a load test and write its summary into the run folder.
 
     Raises:
+        FolderInUse: If the folder holds what another run has measured.
         CannotTest: If Locust does not start, or ends without results.
 
     """
     plan, folder = errand.plan, Path(errand.plan.folder)
+    refuse_used(folder)
     _allow_sockets(plan)
     write_plan(plan, folder / PLAN_FILE)
     (folder / PROGRESS_FILE).touch()

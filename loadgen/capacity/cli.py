@@ -6,7 +6,6 @@ import json
 import os
 import random
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,11 +17,10 @@ from loadgen import options
 from loadgen.arrivals import span_s
 from loadgen.capacity.search import Search
 from loadgen.capacity.terminal import render, step_line
-from loadgen.cli import one_line_errors, plan_of, target_of
+from loadgen.cli import new_folder, one_line_errors, plan_of, target_of
 from loadgen.faults import ConfigurationFaulty
 from loadgen.plan import PlanFile, read_plan_file
 from loadgen.progress import Progress
-from reports.run_folder import RunFolder, default_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 DEFAULT_OBJECTIVES = ("error_share(*) < 0.1%",)
-SUMMARY_FILE = "capacity.json"
 
 
 @app.command(name="capacity")
@@ -94,8 +91,8 @@ def capacity(
         made = plan_of(flags, written, chosen)
         objectives = _objectives(made, written, objective or [])
         spans = _spans(flags)
+        folder = new_folder(run_dir)
         with target_of(url or written.url, flags, written, chosen) as target:
-            folder = RunFolder(run_dir or default_path(datetime.now(UTC))).path.resolve()
             answer = _sought(made, objectives, target, flags, spans, folder)
             answer = replace(answer, asked_per_s=at_least)
     _show(answer, folder, as_json=as_json)
@@ -148,9 +145,11 @@ def _sought(
 
 
 def _show(answer: Answer, folder: Path, *, as_json: bool) -> None:
+    from loadgen.run_folder import CAPACITY_FILE
+
     summary = answer.to_json()
     text = json.dumps(summary, indent=2)
-    (folder / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
+    (folder / CAPACITY_FILE).write_text(text + "\n", encoding="utf-8")
     if as_json:
         typer.echo(text)
         return

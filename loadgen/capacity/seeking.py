@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,6 +13,7 @@ from loadgen.capacity.answer import Answer
 from loadgen.capacity.step import Measured, Step, Window, judged, samples_for
 from loadgen.command import Errand, carry_out
 from loadgen.faults import CannotTest
+from loadgen.run_folder import STEPS_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from loadgen.objectives import Objective
     from loadgen.plan import Plan
     from loadgen.target import Target
-
-STEPS_FOLDER: Final = "steps"
 
 
 @dataclass

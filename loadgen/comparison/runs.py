@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from loadgen.command import SUMMARY_FILE
 from loadgen.engine.conductor import PROGRESS_FILE, RESULT_FILE
 from loadgen.faults import ConfigurationFaulty
 from loadgen.measure.statistics import Figures, Statistics
 from loadgen.results import FORMAT
+from loadgen.run_folder import SUMMARY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
