@@ -17,7 +17,7 @@ import msgspec
 from loadgen.engine.conductor import PROGRESS_FILE, RESULT_FILE
 from loadgen.exports import export
 from loadgen.faults import CannotTest, ConfigurationFaulty
-from loadgen.gaps import gaps_in
+from loadgen.gaps import gaps_of
 from loadgen.machines import LOCUSTFILE
 from loadgen.plan import PLAN_VARIABLE, TOKEN_VARIABLE, Plan, write_plan
 from loadgen.results import Results, results_of
@@ -103,8 +103,10 @@ def carry_out(errand: Errand) -> Results:
         raise CannotTest(
             f"the generator has ended without results: {_last_line(folder / LOG_FILE)}"
         ) from None
-    measured = results_of(plan, outcome, errand.objectives, server_cpu.taken_s)
-    results = replace(measured, gaps=gaps_in(folder / PROGRESS_FILE))
+    rows = [msgspec.json.decode(line) for line in (folder / PROGRESS_FILE).read_bytes().splitlines()]
+    seen = len({row["worker"] for row in rows if "worker" in row})
+    measured = results_of(plan, outcome, errand.objectives, server_cpu.taken_s, seen)
+    results = replace(measured, gaps=gaps_of(rows))
     if not results.groups["opened"] and results.notes:
         raise CannotTest(results.notes[0])
     export(results, folder)

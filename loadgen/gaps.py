@@ -8,7 +8,6 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -28,11 +27,6 @@ class Gap(msgspec.Struct, frozen=True):
     least: int
     of: int
     unanswered: int
-
-
-def gaps_in(path: Path) -> list[Gap]:
-    """Return the gaps of a run by the file of its progress."""
-    return gaps_of(map(msgspec.json.decode, path.read_bytes().splitlines()))
 
 
 def gaps_of(rows: Iterable[dict[str, Any]]) -> list[Gap]:

@@ -31,6 +31,8 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
 _UNITS: Final = {"us": "1", "ms": "1000", "s": "1000000", "/s": "1", "%": "0.01"}
 _COUNTS: Final = ("sent", "ok", "errors", *INTEGRITY)
 _LATENCIES: Final = ("mean", "max")
+_GROWING: Final = (*_COUNTS, "rate", "max", "achieved", "findings")
+"""What can only become more by what another process tells."""
 
 SYNTAX: Final = (
     "p99(task.output_stream.delivery) < 250ms, lost(task.*) == 0, errors(*) == 0, rate(payment.acknowledge_transfer) > 500/s, "
@@ -40,7 +42,12 @@ SYNTAX: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What objectives are held against."""
+    """What objectives are held against.
+
+    Attributes:
+        missing: How many processes have not told what they measured.
+
+    """
 
     figures: tuple[Figures, ...]
     load_s: float
@@ -48,6 +55,7 @@ class Evidence:
     findings: dict[str, int]
     is_latency_valid: bool
     is_judged: bool
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +85,23 @@ class Objective:
         is_latency = self.name.startswith("p") or self.name in _LATENCIES
         if is_latency and not evidence.is_latency_valid:
             return self._untold("the generator was the bottleneck, so that latency is not valid")
-        if self.name == "findings" and not evidence.is_judged:
+        if self.name == "findings" and not (evidence.is_judged or evidence.missing):
             return self._untold("what was observed was not judged to its end")
         value = self._value(evidence)
         if value is None:
             return self._untold("nothing of that was measured")
         is_met = _COMPARE[self.comparison](value, self.threshold)
+        if evidence.missing and not self._is_sure(value, is_met=is_met):
+            return self._untold(f"processes that have not told what they measured: {evidence.missing}")
         return Outcome(self.text, value, self._shown(value), is_met)
+
+    def _is_sure(self, value: float, *, is_met: bool) -> bool:
+        """Tell whether it stays so, whatever those have measured who did not tell."""
+        if self.name not in _GROWING:
+            return False
+        if self.comparison.startswith(">"):
+            return is_met
+        return value > self.threshold if self.comparison == "==" else not is_met
 
     def _value(self, evidence: Evidence) -> float | None:
         if self.name == "achieved":

@@ -34,13 +34,18 @@ class ExitCode(IntEnum):
     USAGE = 2
     #: Unreachable, credentials refused, or nothing succeeded.
     COULD_NOT_TEST = 3
-    #: Objectives that could not be judged, and nothing worse.
+    #: Objectives that could not be judged, or a process that has not told its results, and nothing worse.
     INCONCLUSIVE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A run that is over."""
+    """A run that is over.
+
+    Attributes:
+        missing: How many processes have not told their results.
+
+    """
 
     plan: Plan
     opening_s: float
@@ -58,6 +63,7 @@ class Results:
     outcomes: list[Outcome]
     server_cpu_s: float | None = None
     gaps: list[Gap] = field(default_factory=list)
+    missing: int = 0
 
     @property
     def achieved(self) -> float | None:
@@ -68,7 +74,8 @@ class Results:
     @property
     def is_judged(self) -> bool:
         """Whether everything that was observed was judged."""
-        return bool(self.judgements) and all(each["is_complete"] for each in self.judgements)
+        are_all = bool(self.judgements) and len(self.judgements) == len(self.health) + self.missing
+        return are_all and all(each["is_complete"] for each in self.judgements)
 
     @property
     def findings(self) -> list[dict[str, Any]]:
@@ -94,7 +101,7 @@ class Results:
             return ExitCode.COULD_NOT_TEST
         if any(outcome.is_met is False for outcome in self.outcomes):
             return ExitCode.MISSED
-        if any(outcome.is_met is None for outcome in self.outcomes):
+        if self.missing or any(outcome.is_met is None for outcome in self.outcomes):
             return ExitCode.INCONCLUSIVE
         return ExitCode.REACHED
 
@@ -118,6 +125,7 @@ class Results:
             "load_s": round(self.load_s, 3),
             "is_interrupted": self.is_interrupted,
             "notes": self.notes,
+            "missing_processes": self.missing,
             "events": [_event(figures, self.load_s) for figures in self.statistics],
             "losses": dict(self.losses),
             "gaps": msgspec.to_builtins(self.gaps),
@@ -138,7 +146,11 @@ class Results:
 
 
 def results_of(
-    plan: Plan, outcome: dict[str, Any], objectives: Sequence[Objective], server_cpu_s: float | None = None
+    plan: Plan,
+    outcome: dict[str, Any],
+    objectives: Sequence[Objective],
+    server_cpu_s: float | None = None,
+    seen: int = 0,
 ) -> Results:
     """Put together what the processes of a run have told.
 
@@ -147,10 +159,14 @@ def results_of(
         outcome: What the conductor has written.
         objectives: What was to be reached.
         server_cpu_s: What an own server has taken.
+        seen: How many processes have told of their seconds.
 
     """
     statistics, losses, acts, groups = Statistics(), Counter[str](), Counter[str](), Counter[str]()
-    notes = [outcome["note"]] if outcome["note"] else []
+    wanted = max(plan.processes, seen)
+    missing = max(0, wanted - len(outcome["processes"]))
+    notes = [f"{missing} of {wanted} processes have not told their results"] if missing else []
+    notes += [outcome["note"]] if outcome["note"] else []
     judgements: list[dict[str, Any]] = []
     for process in outcome["processes"]:
         statistics.merge(Statistics.from_json(process["statistics"]))
@@ -166,7 +182,7 @@ def results_of(
     bottlenecks = faults_of(health, _p99_us(statistics), is_open=plan.arrivals.model == "open")
     made = Results(
         plan, outcome["opening_s"], outcome["load_s"], outcome["is_interrupted"], notes, statistics, losses, acts,
-        groups, health, memory, bottlenecks, judgements, [], server_cpu_s,
+        groups, health, memory, bottlenecks, judgements, [], server_cpu_s, missing=missing,
     )  # fmt: skip
     evidence = Evidence(
         tuple(statistics),
@@ -175,6 +191,7 @@ def results_of(
         {row["requirement"]: row["count"] for row in made.findings},
         not bottlenecks,
         made.is_judged,
+        missing,
     )
     made.outcomes.extend(objective.judge(evidence) for objective in objectives)
     return made

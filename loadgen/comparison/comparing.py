@@ -125,6 +125,11 @@ def _notes(base: Run, other: Run) -> Iterator[str]:
             yield f"latency of the {which} run is not valid: {bottleneck}"
         if run.summary["is_interrupted"]:
             yield f"the {which} run was interrupted"
+        if not run.summary["is_judged"]:
+            yield f"the {which} run was not judged to its end: that it broke no requirement is not known"
+        missing = run.summary.get("missing_processes", 0)
+        if missing:
+            yield f"processes of the {which} run that have not told their results: {missing}"
 
 
 def _missing(base: Run, other: Run) -> Iterator[str]:
@@ -195,12 +200,15 @@ def _broken(base: Run, other: Run, names: list[str]) -> Iterator[Difference]:
 
 
 def _findings(base: Run, other: Run) -> Iterator[Difference]:
+    """Yield what was found; that nothing was counts only in a run that was judged to its end."""
     counts: list[dict[str, int]] = [
         {row["requirement"]: row["count"] for row in run.summary["findings"] if row["is_binding"]}
         for run in (base, other)
     ]
     for requirement in sorted(counts[0].keys() | counts[1].keys()):
-        yield _counted(f"{requirement} broken", counts[0].get(requirement, 0), counts[1].get(requirement, 0))
+        was, now = (each.get(requirement, 0) for each in counts)
+        if (was or base.summary["is_judged"]) and (now or other.summary["is_judged"]):
+            yield _counted(f"{requirement} broken", was, now)
 
 
 def _counted(name: str, was: int, now: int) -> Difference:

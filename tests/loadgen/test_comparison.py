@@ -31,6 +31,7 @@ from loadgen.measure.statistics import SKETCH, Figures
 SUMMARY: dict[str, Any] = {
     "format": 1, "scenario": "pushes", "parameters": {}, "agents": 2, "model": "open", "arrivals": "300/s",
     "bottlenecks": [], "is_interrupted": False, "is_latency_valid": True, "findings": [],
+    "is_judged": True, "missing_processes": 0,
 }  # fmt: skip
 RATE, SECONDS = 300, 40
 PUSH = "task.checkpoint"
@@ -102,6 +103,24 @@ def test_a_requirement_that_is_newly_broken_is_worse() -> None:
     base, other = simulated(1), simulated(2, findings=broken)
     assert verdicts(compare(base, other, 0.95, 0.05))["task/stream-relayed broken"] is Verdict.WORSE
     assert verdicts(compare(other, other, 0.95, 0.05))["task/stream-relayed broken"] is Verdict.NOISE
+
+
+def test_a_run_that_nobody_judged_is_not_better() -> None:
+    """No finding says nothing where nobody has looked; one that is there is real all the same."""
+    broken = [{"requirement": "task/stream-relayed", "is_binding": True, "count": 3}]
+    bad, unjudged = simulated(1, findings=broken), simulated(2, is_judged=False)
+    found = compare(bad, unjudged, 0.95, 0.05)
+    assert "task/stream-relayed broken" not in verdicts(found)
+    assert "the other run was not judged to its end" in found.notes[0]
+    assert "task/stream-relayed broken" not in verdicts(compare(unjudged, bad, 0.95, 0.05))
+    behind = simulated(2, is_judged=False, findings=broken)
+    assert verdicts(compare(simulated(1), behind, 0.95, 0.05))["task/stream-relayed broken"] is Verdict.WORSE
+
+
+def test_a_run_that_lacks_a_process_is_noted() -> None:
+    """Its figures are those of a part."""
+    [note] = compare(simulated(1), simulated(2, missing_processes=1), 0.95, 0.05).notes
+    assert note == "processes of the other run that have not told their results: 1"
 
 
 def test_latency_that_is_not_valid_is_not_compared() -> None:

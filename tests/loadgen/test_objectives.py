@@ -9,7 +9,7 @@ from loadgen.measure.statistics import Figures
 from loadgen.objectives import Evidence, parse_objective
 
 
-def evidence(*, is_valid: bool = True, is_judged: bool = True) -> Evidence:
+def evidence(*, is_valid: bool = True, is_judged: bool = True, missing: int = 0) -> Evidence:
     stream, transfer = Figures("task", "output_stream"), Figures("payment", "acknowledge_transfer")
     for value in range(1, 101):
         stream.took(value * 1_000)
@@ -18,7 +18,7 @@ def evidence(*, is_valid: bool = True, is_judged: bool = True) -> Evidence:
     stream.errors["timeout"] = 1
     stream.broken["lost"] = 2
     transfer.sent = transfer.ok = transfer.in_time = 50
-    return Evidence((stream, transfer), 10.0, 0.999, {"task/stream-relayed": 3}, is_valid, is_judged)
+    return Evidence((stream, transfer), 10.0, 0.999, {"task/stream-relayed": 3}, is_valid, is_judged, missing)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,35 @@ def test_latency_of_a_generator_out_of_breath_decides_nothing() -> None:
 def test_what_was_not_judged_has_no_count_of_findings() -> None:
     """No finding means nothing where nobody has looked."""
     assert parse_objective("findings(*) == 0").judge(evidence(is_judged=False)).is_met is None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_met"),
+    [
+        ("lost(task.*) == 0", False),
+        ("lost(task.*) == 2", None),
+        ("lost(task.*) < 3", None),
+        ("errors(*) <= 0", False),
+        ("ok(*) >= 150", True),
+        ("ok(*) > 150", None),
+        ("rate(*) >= 5/s", True),
+        ("rate(*) > 500/s", None),
+        ("max(task.output_stream) < 50ms", False),
+        ("max(task.output_stream) < 1s", None),
+        ("p50(task.*) < 1s", None),
+        ("mean(task.*) < 1us", None),
+        ("error_share(task.*) < 50%", None),
+        ("achieved() >= 99%", True),
+        ("achieved() >= 99.99%", None),
+        ("findings(task/*) == 0", False),
+        ("findings(payment/*) == 0", None),
+    ],
+)
+def test_what_a_process_did_not_tell_may_be_anything(text: str, is_met: bool | None) -> None:
+    """Counts can only be larger than what is known of them; of shares and percentiles nothing is sure."""
+    outcome = parse_objective(text).judge(evidence(missing=1))
+    assert outcome.is_met is is_met
+    assert is_met is not None or "have not told" in (outcome.why or "")
 
 
 def test_what_was_not_measured_cannot_be_told() -> None:

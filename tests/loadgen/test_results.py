@@ -53,9 +53,21 @@ def process(
     }
 
 
-def results(*processes: dict[str, Any], objectives: tuple[str, ...] = (), arrivals: str = "10/s") -> Results:
+def results(
+    *processes: dict[str, Any],
+    objectives: tuple[str, ...] = (),
+    arrivals: str = "10/s",
+    wanted: int = 1,
+    seen: int = 0,
+) -> Results:
     plan = Plan(
-        "ws://127.0.0.1:1", "ws://127.0.0.1:1", "task-streaming", parse_arrivals(arrivals, 2), 2.0, 10
+        "ws://127.0.0.1:1",
+        "ws://127.0.0.1:1",
+        "task-streaming",
+        parse_arrivals(arrivals, 2),
+        2.0,
+        10,
+        processes=wanted,
     )
     outcome = {
         "opening_s": 0.5,
@@ -64,7 +76,7 @@ def results(*processes: dict[str, Any], objectives: tuple[str, ...] = (), arriva
         "note": None,
         "processes": list(processes),
     }
-    return results_of(plan, outcome, [parse_objective(text) for text in objectives])
+    return results_of(plan, outcome, [parse_objective(text) for text in objectives], seen=seen)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +115,36 @@ def test_what_was_not_judged_to_its_end_is_said() -> None:
     behind = results(process(is_complete=False))
     assert not behind.is_judged
     assert "could not keep up" in behind.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("objectives", "code"),
+    [
+        ((), ExitCode.INCONCLUSIVE),
+        (("lost(task.*) == 0",), ExitCode.INCONCLUSIVE),
+        (("findings(*) == 0",), ExitCode.INCONCLUSIVE),
+        (("p99(task.*) < 1s",), ExitCode.INCONCLUSIVE),
+        (("ok(task.*) < 10",), ExitCode.MISSED),
+    ],
+)
+def test_a_process_that_told_nothing_is_no_success(objectives: tuple[str, ...], code: ExitCode) -> None:
+    """What it has seen is unknown: only what the others have seen too much of is sure."""
+    for short in (
+        results(process(), objectives=objectives, wanted=2),
+        results(process(), objectives=objectives, seen=2),
+    ):
+        assert (short.exit_code, short.is_judged, short.missing) == (code, False, 1)
+        assert short.to_json()["missing_processes"] == 1
+        assert "1 of 2 processes have not told" in short.notes[0]
+    assert results(process(), process(), objectives=("lost(task.*) == 0",), wanted=2, seen=2).is_judged
+
+
+def test_each_process_needs_its_judge() -> None:
+    """One that was not judged is not made good by another that was."""
+    unjudged = process()
+    del unjudged["judge"]
+    both = results(process(), unjudged, objectives=("findings(*) == 0",), wanted=2)
+    assert (both.is_judged, both.exit_code) == (False, ExitCode.INCONCLUSIVE)
 
 
 def test_a_person_reads_what_matters() -> None:
