@@ -34,6 +34,11 @@ _LATENCIES: Final = ("mean", "max")
 _GROWING: Final = (*_COUNTS, "rate", "max", "achieved", "findings")
 """What can only become more by what another process tells."""
 
+_OUTSIDE: Final = ("socket", "client", "act")
+"""Families of figures that are no pushes."""
+_AROUND: Final = ("phx_join", "phx_leave", "barrier")
+"""Events that are no pushes of the scenario."""
+
 SYNTAX: Final = (
     "p99(task.output_stream.delivery) < 250ms, lost(task.*) == 0, errors(*) == 0, rate(payment.acknowledge_transfer) > 500/s, "
     "error_share(*) < 0.1%, achieved() >= 99.9%, findings(task/*) == 0"
@@ -110,7 +115,7 @@ class Objective:
             return sum(count for name, count in evidence.findings.items() if fnmatchcase(name, self.selector))
         if self.name.startswith("p") or self.name in _LATENCIES:
             return self._latency(evidence.figures)
-        chosen = [figures for figures in evidence.figures if fnmatchcase(figures.name, self.selector)]
+        chosen = [figures for figures in evidence.figures if is_chosen(figures.name, self.selector)]
         if not chosen:
             return None
         if self.name == "rate":
@@ -133,7 +138,7 @@ class Objective:
             name, measure = self.selector, RESPONSE
         merged = Histogram()
         for each in figures:
-            if fnmatchcase(each.name, name):
+            if is_chosen(each.name, name):
                 merged.merge(each.histograms[measure])
         if not merged.total:
             return None
@@ -148,6 +153,34 @@ class Objective:
 
     def _untold(self, why: str) -> Outcome:
         return Outcome(self.text, None, "?", None, why)
+
+
+def is_push(name: str) -> bool:
+    """Tell whether figures are those of pushes of the scenario.
+
+    Example:
+        >>> [is_push(name) for name in ("task.checkpoint", "task.phx_join", "act.pushes")]
+        [True, False, False]
+
+    """
+    family, _, event = name.rpartition(".")
+    return family not in _OUTSIDE and event not in _AROUND
+
+
+def is_chosen(name: str, selector: str) -> bool:
+    """Tell whether a selector means figures: a wildcard stands for pushes only, what is none has to be named by its family or event.
+
+    Joins and connects before the load, the time that signing takes and whole acts would else hide what becomes of the pushes.
+
+    Example:
+        >>> [is_chosen("act.pushes", selector) for selector in ("*", "act.*", "*.pushes")]
+        [False, True, True]
+
+    """
+    family, _, event = name.rpartition(".")
+    families, _, events = selector.rpartition(".")
+    is_named = events == event or (family in _OUTSIDE and families == family)
+    return fnmatchcase(name, selector) and (is_named or is_push(name))
 
 
 def parse_objective(text: str) -> Objective:

@@ -14,7 +14,12 @@ Scenario = Annotated[str | None, typer.Option(help="Name of a scenario, or a Pyt
 Agents = Annotated[int | None, typer.Option(min=1, help="How many agents in all.")]
 PlanPath = Annotated[Path | None, typer.Option(metavar="FILE", help="Plan (TOML); flags stand above it.")]
 Objectives = Annotated[
-    list[str] | None, typer.Option("--objective", metavar="TEXT", help="Such as 'p99(task.*) < 250ms'.")
+    list[str] | None,
+    typer.Option(
+        "--objective",
+        metavar="TEXT",
+        help="Such as 'p99(task.*) < 250ms'. * stands for the scenario's pushes; acts, joins, connects and signing count where they are named: 'errors(act.*) == 0', 'p99(*.phx_join) < 1s'.",
+    ),
 ]
 Parameters = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the scenario.")

@@ -12,7 +12,7 @@ import msgspec
 from loadgen.measure.health import faults_of
 from loadgen.measure.histogram import Histogram
 from loadgen.measure.statistics import INTEGRITY, MEASURES, RESPONSE, Statistics
-from loadgen.objectives import Evidence, Objective, Outcome
+from loadgen.objectives import Evidence, Objective, Outcome, is_push
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -210,7 +210,7 @@ def _of_judges(judgements: list[dict[str, Any]]) -> list[str]:
 def _p99_us(statistics: Statistics) -> int | None:
     merged = Histogram()
     for figures in statistics:
-        if not figures.name.startswith(("socket.", "client.", ACT)):
+        if is_push(figures.name):
             merged.merge(figures.histograms[RESPONSE])
     return merged.percentile(99)
 

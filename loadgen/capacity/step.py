@@ -10,6 +10,7 @@ from loadgen.capacity.search import Verdict
 from loadgen.measure.health import is_busy
 from loadgen.measure.histogram import Histogram
 from loadgen.measure.statistics import RESPONSE
+from loadgen.objectives import is_push
 from loadgen.results import ExitCode
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ LATENCY_RISE: Final = 3.0
 """Agents that are busy so much longer than at the lowest load are busy because of the server."""
 
 GENERATOR: Final = "generator"
-OUTSIDE: Final = ("socket.", "client.", "act.")
-"""Names of figures that are no pushes."""
-AROUND: Final = ("phx_join", "phx_leave", "barrier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +135,6 @@ class Measured:
     samples_wanted: int
     lowest_p99_ms: float | None
     folder: str
-
-
-def is_push(name: str) -> bool:
-    """Tell whether figures are those of pushes of the scenario."""
-    return not name.startswith(OUTSIDE) and name.rpartition(".")[2] not in AROUND
 
 
 def samples_for(objectives: Iterable[Objective]) -> int:

@@ -95,6 +95,50 @@ def test_what_was_not_measured_cannot_be_told() -> None:
     assert parse_objective("lost(negotiation.*) == 0").judge(evidence()).is_met is None
 
 
+def around() -> Evidence:
+    """10,000 agents that came before a load of 2,000 pushes, of which 1 % failed; the rest was slow, and went well."""
+    push, others = Figures("task", "checkpoint"), []
+    push.sent, push.ok, push.in_time, push.errors["internal"] = 2_000, 1_980, 1_980, 20
+    for _ in range(1_980):
+        push.took(1_000)
+    for family, event in (
+        ("socket", "connect"),
+        ("client", "sign"),
+        ("act", "pushes"),
+        ("task", "phx_join"),
+        ("task", "barrier"),
+    ):
+        figures = Figures(family, event)
+        figures.sent = figures.ok = figures.in_time = 10_000
+        for _ in range(10_000):
+            figures.took(900_000)
+        others.append(figures)
+    return Evidence((push, *others), 10.0, 1.0, {}, is_latency_valid=True, is_judged=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("error_share(*) < 0.2%", "1.000%"),
+        ("error_share(task.*) < 0.2%", "1.000%"),
+        ("p99(*) < 2ms", "1.0ms"),
+        ("p99(*.response) < 2ms", "1.0ms"),
+        ("rate(*) > 1/s", "198.0/s"),
+        ("sent(*) == 1", "2000"),
+        ("ok(t*.phx_join) == 1", "10000"),
+        ("ok(*.barrier) == 1", "10000"),
+        ("ok(act.*) == 1", "10000"),
+        ("ok(socket.connect) == 1", "10000"),
+        ("ok(*.sign) == 1", "10000"),
+        ("p99(act.*.service) < 1s", "0.900s"),
+        ("p99(task.phx_join) < 1s", "0.900s"),
+    ],
+)
+def test_a_star_means_pushes(text: str, shown: str) -> None:
+    """What agents do besides, or did before the load, counts only where it is named."""
+    assert parse_objective(text).judge(around()).shown == shown
+
+
 @pytest.mark.parametrize(
     "text",
     [
