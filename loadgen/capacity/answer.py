@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from loadgen.capacity.search import Verdict
-from loadgen.capacity.step import ACHIEVED_SHARE, GENERATOR, SETTLED_AFTER
+from loadgen.capacity.step import ACHIEVED_SHARE, AGENTS, GENERATOR, SETTLED_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ class ExitCode(IntEnum):
     TOO_SMALL = 1
     USAGE = 2
     COULD_NOT_TEST = 3
-    #: The generator was the bottleneck, or the search was interrupted.
+    #: The generator was the bottleneck, agents were too few at every load, or the search was interrupted.
     UNTOLD = 4
 
 
@@ -70,13 +70,22 @@ class Answer:
     @property
     def is_untold(self) -> bool:
         """Whether the generator or an interruption has ended the search before the edge was found."""
-        return self.is_interrupted or self.search.unfit_per_s is not None
+        return self.is_interrupted or self.search.unfit_per_s is not None or self.lacks_agents
+
+    @property
+    def lacks_agents(self) -> bool:
+        """Whether no load holds, and of the smallest nothing is known but that no agent was free."""
+        limit = self.search.gives_way_per_s
+        at_limit = [step for step in self.steps if step.rate_per_s == limit]
+        kinds = {reason.kind for step in at_limit for reason in step.reasons}
+        return self.search.holds_per_s is None and kinds == {AGENTS}
 
     @property
     def gave_way(self) -> tuple[Reason, ...]:
         """What gave way first: at the smallest load that does not hold."""
-        limit = self.search.unfit_per_s if self.is_untold else self.search.gives_way_per_s
-        wanted = Verdict.UNFIT if self.is_untold else Verdict.GIVES_WAY
+        is_unfit = self.is_untold and not self.lacks_agents
+        limit = self.search.unfit_per_s if is_unfit else self.search.gives_way_per_s
+        wanted = Verdict.UNFIT if is_unfit else Verdict.GIVES_WAY
         at_limit = [step for step in self.steps if step.rate_per_s == limit and step.verdict is wanted]
         reasons: dict[str, Reason] = {}
         for step in at_limit:
@@ -109,6 +118,8 @@ class Answer:
             return f"interrupted: no capacity is named; {_at_least(holds)}"
         if self.search.unfit_per_s is not None:
             return f"the generator was the bottleneck at {self.search.unfit_per_s:g}/s: no capacity is named; {_at_least(holds)}"
+        if self.lacks_agents:
+            return f"cannot tell: even at {limit:g}/s arrivals found no agent free: give more --agents"
         if holds is None:
             return f"no load holds: even {limit:g}/s gives way" if limit else "no load was tried"
         if limit is None:

@@ -82,7 +82,7 @@ def capacity(
 
     A step lasts long enough for the percentile that is judged: 100 samples beyond it, 10,000 in all for the 99th. Whatever the objectives,
     a load holds only if 98% of what is offered is begun and answered by ok. Exit code: 0 found, 1 less than --at-least or no load holds, 2
-    wrong usage or configuration, 3 could not test, 4 the generator was the bottleneck.
+    wrong usage or configuration, 3 could not test, 4 the generator was the bottleneck, or agents were too few at every load.
     """
     flags = dict(locals()) | {"arrivals": None, "duration": None}
     with one_line_errors():

@@ -49,6 +49,11 @@ class Search:
         """Take the verdict of a run."""
         self._votes.setdefault(rate_per_s, Counter())[verdict] += 1
 
+    def revise(self, rate_per_s: float, was: Verdict, now: Verdict) -> None:
+        """Put another verdict of the same run in place of the one that was taken."""
+        self._votes[rate_per_s][was] -= 1
+        self._votes[rate_per_s][now] += 1
+
     @property
     def holds_per_s(self) -> float | None:
         """The largest rate that holds and lies below all that do not."""
@@ -71,10 +76,12 @@ class Search:
         """Return what to try next; None where the edge is found or cannot be."""
         if self.unfit_per_s is not None:
             return None
-        for rate, votes in self._votes.items():
-            if votes[Verdict.HOLDS] == votes[Verdict.GIVES_WAY]:
-                # Opinions differ, or there is none yet.
-                return rate
+        # Opinions differ, or there is none yet.
+        open_ = [
+            rate for rate, votes in self._votes.items() if votes[Verdict.HOLDS] == votes[Verdict.GIVES_WAY]
+        ]
+        if open_:
+            return min(open_)
         low, high = self.holds_per_s, self.gives_way_per_s
         if high is None:
             return self._upwards(low)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import msgspec
 
 from loadgen.arrivals import Arrivals, Segment
 from loadgen.capacity.answer import Answer
+from loadgen.capacity.search import Verdict
 from loadgen.capacity.step import Measured, Step, Window, judged, samples_for
 from loadgen.command import Errand, carry_out
 from loadgen.faults import CannotTest
@@ -50,6 +51,8 @@ class Seeking:
     on_step: Callable[[Step], object]
     watch: Callable[[Plan], tuple[AbstractContextManager[object], Callable[[dict[str, Any]], object]]]
     steps: list[Step] = field(default_factory=list)
+    _early: list[Measured] = field(default_factory=list)
+    """Of the steps before the first that holds."""
     is_interrupted: bool = False
 
     def run(self, folder: Path) -> Answer:
@@ -66,6 +69,7 @@ class Seeking:
                 break
             self.steps.append(step)
             self.search.take(rate, step.verdict)
+            self._judge_again()
             self.on_step(step)
         return Answer(
             self.plan,
@@ -106,8 +110,22 @@ class Seeking:
         if not self.steps and not results.acts["started"]:
             raise CannotTest(results.notes[0] if results.notes else "no agent could act")
         told = own.relative_to(folder).as_posix()
-        return judged(Measured(results, window, rate, wanted, self._lowest_p99_ms(), told))
+        measured = Measured(results, window, rate, wanted, self._holding_ms(), told)
+        if measured.holding_ms is None:
+            self._early.append(measured)
+        return judged(measured)
 
-    def _lowest_p99_ms(self) -> float | None:
-        lowest = min(self.steps, key=lambda step: step.rate_per_s, default=None)
-        return lowest.p99_ms if lowest else None
+    def _holding_ms(self) -> float | None:
+        held = [step for step in self.steps if step.verdict is Verdict.HOLDS and step.service_ms is not None]
+        return min(held, key=lambda step: step.rate_per_s).service_ms if held else None
+
+    def _judge_again(self) -> None:
+        """Judge the steps that came before the first that holds by what that has shown."""
+        holding_ms = self._holding_ms()
+        if holding_ms is None:
+            return
+        for number, measured in enumerate(self._early):
+            was, now = self.steps[number], judged(replace(measured, holding_ms=holding_ms))
+            self.steps[number] = now
+            self.search.revise(was.rate_per_s, was.verdict, now.verdict)
+        self._early.clear()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from loadgen.capacity.search import Verdict
 from loadgen.measure.health import is_busy
 from loadgen.measure.histogram import Histogram
-from loadgen.measure.statistics import RESPONSE
+from loadgen.measure.statistics import RESPONSE, SERVICE
 from loadgen.objectives import is_push
 from loadgen.results import ExitCode
 
@@ -26,10 +26,12 @@ SETTLED_AFTER: Final = 1 / 3
 """Of a step: what comes before, while queues fill for the first time, does not count for what is achieved."""
 BEYOND: Final = 100
 """Samples beyond the percentile that is judged: with so many, a percentile of a percent's rank is known to a tenth of its tail."""
-LATENCY_RISE: Final = 3.0
-"""Agents that are busy so much longer than at the lowest load are busy because of the server."""
+SERVICE_RISE: Final = 3.0
+"""Agents that wait so much longer for answers than at a load that holds are busy because of the server."""
 
 GENERATOR: Final = "generator"
+AGENTS: Final = "agents"
+"""Of a reason that names neither the server nor the generator: no agent was free, and it is not known why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Reason:
     """One thing that gave way.
 
     Attributes:
-        kind: `objective`, `achieved`, `loss`, `requirement`, `nothing` or `generator`.
+        kind: `objective`, `achieved`, `loss`, `requirement`, `nothing`, `agents` or `generator`.
         what: The same at every step, so that steps can be compared.
         told: With its value.
 
@@ -54,9 +56,11 @@ class Step:
 
     Attributes:
         achieved: Share of what was offered that was begun and answered by ok, in the part of the step that counts.
+        answered_per_s: Pushes that were answered by ok, in the same part.
         samples: Pushes that were answered.
         samples_wanted: For the percentile that is judged.
         p99_ms: Of the response time of all pushes; None where it is not valid.
+        service_ms: The median of their service time, in which no wait for an agent is; None where it is not valid.
 
     """
 
@@ -71,6 +75,7 @@ class Step:
     reasons: tuple[Reason, ...]
     folder: str
     acts: int = 0
+    service_ms: float | None = None
 
     @property
     def pushes_per_act(self) -> float:
@@ -85,6 +90,7 @@ class Window:
     duration_s: float
     sent: int = 0
     ok: int = 0
+    _per_s: dict[str, tuple[int, float]] = field(default_factory=dict)
     _began_s: float | None = None
     _ended: bool = False
     _first: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -107,7 +113,15 @@ class Window:
         self._last[worker] = acts
         pushes = [event for event in row["events"] if is_push(event["name"])]
         self.sent += sum(event["sent"] for event in pushes)
-        self.ok += sum(event["ok"] for event in pushes)
+        answered = sum(event["ok"] for event in pushes)
+        self.ok += answered
+        ok, span_s = self._per_s.get(worker, (0, 0.0))
+        self._per_s[worker] = ok + answered, span_s + row["health"]["span_s"]
+
+    @property
+    def answered_per_s(self) -> float:
+        """How many pushes were answered by ok a second, by all processes together."""
+        return sum(ok / span_s for ok, span_s in self._per_s.values())
 
     @property
     def started_share(self) -> float | None:
@@ -127,13 +141,18 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A run that is over, and what is needed to judge it."""
+    """A run that is over, and what is needed to judge it.
+
+    Attributes:
+        holding_ms: The median service time at the lowest load that holds; None where none is known.
+
+    """
 
     results: Results
     window: Window
     rate_per_s: float
     samples_wanted: int
-    lowest_p99_ms: float | None
+    holding_ms: float | None
     folder: str
 
 
@@ -155,9 +174,10 @@ def judged(measured: Measured) -> Step:
     results = measured.results
     pushes = [figures for figures in results.statistics if is_push(figures.name)]
     samples = sum(figures.ok for figures in pushes)
-    p99_ms = None if results.bottlenecks else _p99_ms(pushes)
+    p99_ms = None if results.bottlenecks else _percentile_ms(pushes, RESPONSE, 99)
+    service_ms = None if results.bottlenecks else _percentile_ms(pushes, SERVICE, 50)
     achieved = (measured.window.started_share or 0.0) * (measured.window.answered_share or 0.0)
-    unfit = [*_unfit(measured, p99_ms)]
+    unfit = [*_unfit(measured, service_ms)]
     reasons = unfit or [*_failures(measured, achieved)]
     untold = [outcome for outcome in results.outcomes if outcome.is_met is None]
     if not reasons and untold:
@@ -166,41 +186,48 @@ def judged(measured: Measured) -> Step:
             Reason(GENERATOR, outcome.text, f"{outcome.text}: {outcome.why}") for outcome in untold
         ]
     verdict = Verdict.UNFIT if unfit else Verdict.GIVES_WAY if reasons else Verdict.HOLDS
-    load_s = results.load_s or math.inf
     return Step(
-        measured.rate_per_s, verdict, round(results.load_s, 3), round(achieved, 4), round(samples / load_s, 2), samples,
-        measured.samples_wanted, p99_ms, tuple(reasons), measured.folder, results.acts["started"],
+        measured.rate_per_s, verdict, round(results.load_s, 3), round(achieved, 4),
+        round(measured.window.answered_per_s, 2), samples, measured.samples_wanted, p99_ms, tuple(reasons),
+        measured.folder, results.acts["started"], service_ms,
     )  # fmt: skip
 
 
-def _p99_ms(pushes: Sequence[Figures]) -> float | None:
+def _percentile_ms(pushes: Sequence[Figures], measure: str, percent: float) -> float | None:
     merged = Histogram()
     for figures in pushes:
-        merged.merge(figures.histograms[RESPONSE])
-    p99_us = merged.percentile(99)
-    return None if p99_us is None else p99_us / 1000
+        merged.merge(figures.histograms[measure])
+    value_us = merged.percentile(percent)
+    return None if value_us is None else value_us / 1000
 
 
-def _unfit(measured: Measured, p99_ms: float | None) -> Iterable[Reason]:
+def _unfit(measured: Measured, service_ms: float | None) -> Iterable[Reason]:
     """Yield why the generator did not offer what it was to, so that the server is not to blame."""
     results = measured.results
     for number, process in enumerate(results.health):
         if is_busy(process):
             told = f"process {number} of the generator had no more of its core"
             yield Reason(GENERATOR, "cpu", told)
+    if results.missing:
+        told = f"processes of the generator that have not told what they measured: {results.missing}"
+        yield Reason(GENERATOR, "processes", told)
     due = results.acts["due"]
     offered = results.plan.arrivals.offered or 0
     if due < ACHIEVED_SHARE * offered and not results.is_interrupted:
         yield Reason(GENERATOR, "arrivals", f"only {due} of {offered:.0f} arrivals came at their time")
+    if _lacks_agents(measured) and measured.holding_ms is not None:
+        share = f"{1 - (measured.window.started_share or 0):.1%} of the arrivals found no agent free"
+        if results.bottlenecks:
+            told = f"{share}, and it is not known why: {results.bottlenecks[0]}"
+            yield Reason(GENERATOR, "latency", told)
+        elif service_ms is not None and service_ms <= SERVICE_RISE * measured.holding_ms:
+            told = f"{share} though answers were as fast as at a load that holds: give more --agents"
+            yield Reason(GENERATOR, "agents", told)
+
+
+def _lacks_agents(measured: Measured) -> bool:
     share = measured.window.started_share
-    if share is not None and share < ACHIEVED_SHARE and not _is_slower(p99_ms, measured.lowest_p99_ms):
-        told = f"{1 - share:.1%} of the arrivals found no agent free though answers were as fast as at the lowest load: give more --agents"
-        yield Reason(GENERATOR, "agents", told)
-
-
-def _is_slower(p99_ms: float | None, lowest_ms: float | None) -> bool:
-    # Where nothing is known of either, more agents would be asked for in vain.
-    return p99_ms is None or lowest_ms is None or p99_ms > LATENCY_RISE * lowest_ms
+    return share is not None and share < ACHIEVED_SHARE
 
 
 def _failures(measured: Measured, achieved: float) -> Iterable[Reason]:
@@ -215,6 +242,11 @@ def _failures(measured: Measured, achieved: float) -> Iterable[Reason]:
         if outcome.is_met is False:
             yield Reason("objective", outcome.text, f"{outcome.text}: {outcome.shown}")
     yield from _losses(results)
+    is_open = _lacks_agents(measured) and measured.holding_ms is None
+    if is_open:
+        told = f"{1 - (measured.window.started_share or 0):.1%} of the arrivals found no agent free, and no load is known to hold that would say why"
+        yield Reason(AGENTS, "agents", told)
+        achieved = measured.window.answered_share or 0.0
     if achieved < ACHIEVED_SHARE:
         yield Reason("achieved", "achieved", f"{achieved:.1%} of what was offered was answered by ok in time")
 

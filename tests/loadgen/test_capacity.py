@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,14 @@ from loadgen.arrivals import parse_arrivals
 from loadgen.capacity.answer import Answer, ExitCode, knee_of
 from loadgen.capacity.cli import app
 from loadgen.capacity.search import Search, Verdict
+from loadgen.capacity.seeking import Seeking
 from loadgen.capacity.step import Measured, Reason, Step, Window, judged, samples_for
+from loadgen.command import Errand
 from loadgen.measure.statistics import Statistics
 from loadgen.objectives import Outcome, parse_objective
 from loadgen.plan import Plan
 from loadgen.results import Results
+from loadgen.target import Target
 from tests.conftest import ROOT, RunningServer
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -55,14 +59,15 @@ def window(ok: int = 100, started: int = 100) -> Window:
             {"name": "act.pushes", "sent": 7, "ok": 0},
         ]
         row = {"worker": "local", "events": events, "started": started * second, "due": 100 * second}
+        row["health"] = {"span_s": 1.0}
         seen.see({"at_s": 50.0 + second, **row})
     seen.see({"phase": "drain", "at_s": 60.0})
     seen.see({"at_s": 61.0, "worker": "local", "events": [], "started": 0, "due": 0})
     return seen
 
 
-def step(seen: Window, lowest_p99_ms: float | None = 2.0, **changes: Any) -> Step:
-    return judged(Measured(results(**changes), seen, 100.0, 1_000, lowest_p99_ms, "steps/01-100"))
+def step(seen: Window, holding_ms: float | None = 2.0, **changes: Any) -> Step:
+    return judged(Measured(results(**changes), seen, 100.0, 1_000, holding_ms, "steps/01-100"))
 
 
 def test_a_load_that_is_answered_holds() -> None:
@@ -115,7 +120,47 @@ def test_a_generator_out_of_breath_accuses_nobody(changes: dict[str, Any], what:
 def test_too_few_agents_are_told_from_a_slow_server() -> None:
     """Arrivals that find no agent are the pool's fault where answers come as fast as ever, else the server's."""
     assert step(window(started=80)).verdict is Verdict.UNFIT
-    assert step(window(started=80), lowest_p99_ms=0.1).verdict is Verdict.GIVES_WAY
+    assert step(window(started=80), holding_ms=0.1).verdict is Verdict.GIVES_WAY
+
+
+def test_waiting_for_an_agent_is_not_the_servers_time() -> None:
+    """What an arrival waits before its push is sent is in the response time, and says nothing of the server."""
+    statistics = Statistics()
+    figures = statistics.of("task", "checkpoint")
+    figures.sent = figures.ok = figures.in_time = 1_000
+    for _ in range(1_000):
+        figures.took_late(2_000)
+        figures.took_in_all(900_000)
+    waited = step(window(started=80), statistics=statistics)
+    assert (waited.verdict, waited.p99_ms) == (Verdict.UNFIT, pytest.approx(900, rel=0.01))
+    assert [reason.what for reason in waited.reasons] == ["agents"]
+
+
+def test_without_a_load_that_holds_nobody_is_named() -> None:
+    """The search has to go down, and says that neither the server nor the agents are known to be the limit."""
+    early = step(window(started=80), holding_ms=None)
+    assert early.verdict is Verdict.GIVES_WAY
+    assert [reason.kind for reason in early.reasons] == ["agents"]
+    refused = step(window(started=80, ok=50), holding_ms=None)
+    assert [reason.kind for reason in refused.reasons] == ["agents", "achieved"]
+
+
+def test_a_generator_that_was_late_cannot_blame_the_server_for_busy_agents() -> None:
+    """Where latency is not valid, it is not known why no agent was free."""
+    late = step(window(started=80), bottlenecks=["generator process 0 was late"])
+    assert (late.verdict, late.service_ms) == (Verdict.UNFIT, None)
+    assert late.reasons[0].kind == "generator"
+
+
+def test_a_step_that_lacks_a_process_says_nothing() -> None:
+    """What one of two processes has seen is not known."""
+    short = step(window(), missing=1)
+    assert (short.verdict, short.reasons[0].what) == (Verdict.UNFIT, "processes")
+
+
+def test_what_is_answered_a_second_is_that_of_the_step() -> None:
+    """Neither what comes while the queue is worked off afterwards counts, nor what comes before it has filled."""
+    assert step(window(ok=50)).answered_per_s == 50.0
 
 
 def test_a_percentile_needs_samples() -> None:
@@ -170,6 +215,85 @@ def test_a_limit_of_the_generator_names_no_capacity() -> None:
     assert "no capacity is named" in found.told
     assert found.gave_way == unfit.reasons
     assert replace(found, asked_per_s=80.0).exit_code is ExitCode.FOUND
+
+
+def test_agents_that_were_always_too_few_accuse_nobody() -> None:
+    """No load holds, and nothing else is known against the server: exit code 4, and the line says what to do."""
+    short = replace(
+        at(100, 2), verdict=Verdict.GIVES_WAY, reasons=(Reason("agents", "agents", "20 % waited"),)
+    )
+    found = answer([short])
+    assert (found.capacity_per_s, found.exit_code, found.gave_way) == (None, ExitCode.UNTOLD, short.reasons)
+    assert "--agents" in found.told
+    broken = replace(short, reasons=(*short.reasons, Reason("loss", "close", "close 1")))
+    assert answer([broken]).exit_code is ExitCode.TOO_SMALL
+
+
+def carried(plan: Plan, capacity_per_s: float, agents_carry_per_s: float) -> Results:
+    """A run before a server, with agents, that carry so much: what is more waits."""
+    [rate] = {segment.from_per_s for segment in plan.arrivals.segments}
+    carried_per_s = min(rate, capacity_per_s, agents_carry_per_s)
+    count, due = round(10 * carried_per_s), round(10 * rate)
+    service_us = 100_000 if rate > capacity_per_s else 2_000
+    statistics = Statistics()
+    for family, event in (("task", "checkpoint"), ("act", "pushes")):
+        figures = statistics.of(family, event)
+        figures.sent = figures.ok = figures.in_time = count
+        for _ in range(count):
+            figures.took_late(service_us)
+            figures.took_in_all(service_us if rate == carried_per_s else 5_000_000)
+    acts = Counter(started=count, finished=count, due=due)
+    return results(plan=plan, statistics=statistics, acts=acts)
+
+
+def seek(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    first: float,
+    capacity_per_s: float,
+    agents_carry_per_s: float,
+) -> Answer:
+    def carry_out(errand: Errand) -> Results:
+        made = carried(errand.plan, capacity_per_s, agents_carry_per_s)
+        errand.on_row({"phase": "load", "at_s": 0.0})  # type: ignore[misc]
+        for second in range(1, 11):
+            share = second / 10
+            event = {
+                "name": "task.checkpoint",
+                "sent": made.acts["started"] / 10,
+                "ok": made.acts["started"] / 10,
+            }
+            row = {"worker": "local", "at_s": float(second), "events": [event], "health": {"span_s": 1.0}}
+            errand.on_row(row | {"started": made.acts["started"] * share, "due": made.acts["due"] * share})  # type: ignore[misc]
+        return made
+
+    monkeypatch.setattr("loadgen.capacity.seeking.carry_out", carry_out)
+    search = Search(first, 100_000, precision=0.5, repeats=1)
+    watched = (nullcontext(), lambda _row: None)
+    target = Target("ws://x", "")
+    seeking = Seeking(PLAN, search, [], target, 10, 10, 3.0, lambda _step: None, lambda _plan: watched)
+    return seeking.run(folder)
+
+
+def test_a_search_that_begins_above_the_edge_finds_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Steps before the first that holds accuse nobody until it has shown how fast the server is."""
+    found = seek(monkeypatch, tmp_path, 4_000, capacity_per_s=500, agents_carry_per_s=10_000)
+    assert (found.capacity_per_s, found.exit_code) == (500, ExitCode.FOUND)
+    found = seek(monkeypatch, tmp_path / "again", 4_000, capacity_per_s=500, agents_carry_per_s=500)
+    assert (found.capacity_per_s, found.exit_code) == (500, ExitCode.FOUND)
+    assert {reason.kind for each in found.steps for reason in each.reasons} == {"achieved"}
+
+
+def test_a_search_that_begins_with_too_few_agents_accuses_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Once a load holds, the agents are the limit of those before, which say so."""
+    found = seek(monkeypatch, tmp_path, 4_000, capacity_per_s=100_000, agents_carry_per_s=300)
+    assert (found.capacity_per_s, found.search.holds_per_s) == (None, 250)
+    assert (found.exit_code, found.search.unfit_per_s) == (ExitCode.UNTOLD, 500)
+    assert not [each for each in found.steps if each.verdict is Verdict.GIVES_WAY]
 
 
 def test_less_than_asked_for_is_exit_code_1() -> None:

@@ -75,6 +75,17 @@ def test_a_generator_at_its_limit_ends_the_search() -> None:
     assert (search.holds_per_s, search.gives_way_per_s, search.unfit_per_s) == (100, None, 200)
 
 
+def test_a_verdict_may_be_revised() -> None:
+    """What proves to say nothing of the server is tried again, the smallest first."""
+    search = Search(200, 1_000)
+    for rate, verdict in ((200, Verdict.GIVES_WAY), (100, Verdict.GIVES_WAY), (50, Verdict.HOLDS)):
+        assert search.next_rate() == rate
+        search.take(rate, verdict)
+    for rate in (200, 100):
+        search.revise(rate, Verdict.GIVES_WAY, Verdict.UNFIT)
+    assert (search.gives_way_per_s, search.next_rate()) == (None, 100)
+
+
 def test_a_generator_that_was_disturbed_once_goes_on() -> None:
     """One run that says nothing is done again."""
     search, first = Search(50, 100), [Verdict.UNFIT]
