@@ -21,6 +21,8 @@ OUTSIDE: Final = ("client.",)
 AROUND: Final = ("barrier",)
 ASKED: Final = ("scenario", "parameters", "agents", "model", "arrivals")
 """What should be the same in both runs."""
+CLUSTER: Final = 10
+"""One outage loses many relays at once, and nothing tells when each was lost: a smaller factor between two shares may be one more outage."""
 
 
 class Verdict(StrEnum):
@@ -28,7 +30,7 @@ class Verdict(StrEnum):
 
     WORSE = "worse"
     BETTER = "better"
-    #: Surely there, and smaller than what matters.
+    #: Surely there, and smaller than what matters; or not surely more than one outage.
     SLIGHT = "slight"
     NOISE = "noise"
 
@@ -107,7 +109,7 @@ def compare(base: Run, other: Run, confidence: float, tolerance: float) -> Compa
     ]
     single = 1 - (1 - confidence) / max(1, len(drafts))
     differences = [_judged(draft, base, other, single) for draft in drafts]
-    differences += [*_broken(base, other, names), *_findings(base, other)]
+    differences += [*_broken(base, other, names, single), *_findings(base, other)]
     return Comparison(notes, differences, confidence, tolerance)
 
 
@@ -164,7 +166,7 @@ def _rate(name: str, tolerance: float) -> Draft:
 def _errors(name: str) -> Draft:
     def estimate(run: Run, confidence: float) -> Interval | None:
         errors, ok = run.figures[name].errors.total(), run.figures[name].ok
-        return share_of(errors, errors + ok, confidence) if errors + ok else None
+        return share_of(errors, errors + ok, confidence, run.failed(name)) if errors + ok else None
 
     return Draft(f"{name} errors", "%", True, estimate, 0.0)
 
@@ -190,13 +192,32 @@ def _judged(draft: Draft, base: Run, other: Run, confidence: float) -> Differenc
     )
 
 
-def _broken(base: Run, other: Run, names: list[str]) -> Iterator[Difference]:
-    """Yield what was lost, doubled, reordered or altered: none of it is chance."""
+def _broken(base: Run, other: Run, names: list[str], confidence: float) -> Iterator[Difference]:
+    """Yield what was lost, doubled, reordered or altered: that it shows is no chance; how often is compared where it shows in both."""
     for name in names:
         for kind in INTEGRITY:
             was, now = base.figures[name].broken[kind], other.figures[name].broken[kind]
-            if was or now:
+            if was and now:
+                yield _of_both(name, kind, (base, other), confidence)
+            elif was or now:
                 yield _counted(f"{name} {kind}", was, now)
+
+
+def _of_both(name: str, kind: str, runs: tuple[Run, Run], confidence: float) -> Difference:
+    shares = []
+    for run in runs:
+        figures = run.figures[name]
+        count = figures.broken[kind]
+        shares.append(share_of(count, max(figures.relays, count), confidence))
+    low, high = difference(*shares)
+    was, now = (share.value for share in shares)
+    if low <= 0 <= high:
+        verdict = Verdict.NOISE
+    elif max(was, now) < CLUSTER * min(was, now):
+        verdict = Verdict.SLIGHT
+    else:
+        verdict = Verdict.WORSE if now > was else Verdict.BETTER
+    return Difference(f"{name} {kind}", 100 * was, 100 * now, 100 * low, 100 * high, "%", verdict)
 
 
 def _findings(base: Run, other: Run) -> Iterator[Difference]:

@@ -139,13 +139,37 @@ def quantile(confidence: float, freedom: float) -> float:
     return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
-def share_of(count: int, total: int, confidence: float) -> Interval:
-    """Estimate a share, after Wilson."""
+def share_of(
+    count: int, total: int, confidence: float, seconds: Sequence[tuple[float, float]] = ()
+) -> Interval:
+    """Estimate a share: after Wilson, or by how much the seconds differ, whichever is less sure.
+
+    Args:
+        count: Of those that are meant.
+        total: Of all.
+        confidence: Of the interval.
+        seconds: Of each second how many were meant, and of how many; may be empty.
+
+    """
     z = quantile(confidence, inf)
     share = count / total
     middle = (share + z * z / (2 * total)) / (1 + z * z / total)
     half = z * sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
-    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    known = _ratio_error(seconds)
+    if known is not None:
+        half = quantile(confidence, known.freedom) * known.value
+        low, high = min(low, max(0.0, share - half)), max(high, min(1.0, share + half))
+    return Interval(share, low, high)
+
+
+def _ratio_error(seconds: Sequence[tuple[float, float]]) -> Error | None:
+    """Return the standard error of a share by what each second adds to it; None where there are too few seconds."""
+    meant, total = (sum(second[at] for second in seconds) for at in (0, 1))
+    if not total:
+        return None
+    share, each = meant / total, total / len(seconds)
+    return series_error([[(some - share * of) / each for some, of in seconds]])
 
 
 def larger(own: Error, seconds: Error | None) -> Error:

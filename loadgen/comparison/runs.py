@@ -46,6 +46,18 @@ class Run:
         shortest = min((len(rates) for rates in each), default=0)
         return [sum(rates[at] for rates in each) for at in range(shortest)]
 
+    def failed(self, name: str) -> list[tuple[float, float]]:
+        """Return of each second how many were not answered by ok, and of how many, by all processes together."""
+        each = [
+            [next(self._events([row], name), {"errors": 0, "ok": 0}) for row in rows]
+            for rows in self.seconds.values()
+        ]
+        seconds = zip(*each, strict=False)
+        return [
+            (sum(event["errors"] for event in events), sum(event["errors"] + event["ok"] for event in events))
+            for events in seconds
+        ]
+
     def _rates(self, rows: list[dict[str, Any]], name: str) -> list[float]:
         return [
             next((event["ok"] for event in self._events([row], name)), 0) / row["health"]["span_s"]

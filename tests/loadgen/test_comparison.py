@@ -97,6 +97,71 @@ def test_errors_and_losses_are_compared() -> None:
     assert verdicts(compare(base, other, 0.95, 0.05))[f"{PUSH} errors"] is Verdict.NOISE
 
 
+def failing(seed: int, by_second: dict[int, int], **summary: Any) -> Run:
+    """A run in which so many pushes of some seconds failed."""
+    run = simulated(seed, **summary)
+    for second, errors in by_second.items():
+        [event] = run.seconds["local"][second]["events"]
+        event["errors"], event["ok"] = errors, event["ok"] - errors
+    figures = run.figures[PUSH]
+    figures.errors["timeout"] = sum(by_second.values())
+    figures.ok -= sum(by_second.values())
+    return run
+
+
+def test_errors_of_one_outage_count_once() -> None:
+    """40 errors of one second and 90 of another are an outage in each run; as many that come all the time are worse."""
+    outages = compare(failing(1, {7: 40}), failing(2, {30: 90}), 0.95, 0.05)
+    assert verdicts(outages)[f"{PUSH} errors"] is Verdict.NOISE
+    spread = compare(
+        failing(1, dict.fromkeys(range(SECONDS), 1)), failing(2, dict.fromkeys(range(SECONDS), 3)), 0.95, 0.05
+    )
+    assert verdicts(spread)[f"{PUSH} errors"] is Verdict.WORSE
+
+
+def test_errors_of_all_processes_in_one_second_are_one_outage() -> None:
+    """Many processes do not make the same outage more sure."""
+
+    def split(seed: int, second: int, errors: int) -> Run:
+        run = failing(seed, {second: errors})
+        rows = run.seconds["local"]
+        parts = {}
+        for worker in range(10):
+            parts[f"{worker}"] = [
+                {
+                    **row,
+                    "events": [
+                        {**event, "ok": event["ok"] / 10, "errors": event["errors"] / 10}
+                        for event in row["events"]
+                    ],
+                }
+                for row in rows
+            ]
+        return Run(run.summary, run.figures, parts)
+
+    found = compare(split(1, 7, 40), split(2, 30, 90), 0.95, 0.05)
+    assert verdicts(found)[f"{PUSH} errors"] is Verdict.NOISE
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "verdict"),
+    [
+        (1, 10_000, Verdict.WORSE),
+        (10_000, 1, Verdict.BETTER),
+        (40, 90, Verdict.SLIGHT),
+        (3, 5, Verdict.NOISE),
+        (0, 1, Verdict.WORSE),
+        (1, 0, Verdict.BETTER),
+    ],
+)
+def test_losses_of_both_runs_are_compared_as_shares(was: int, now: int, verdict: Verdict) -> None:
+    """That it shows is no chance; how often is partly, since one outage loses many at once."""
+    base, other = simulated(1), simulated(2)
+    for run, lost in ((base, was), (other, now)):
+        run.figures[PUSH].relays, run.figures[PUSH].broken["lost"] = 12_000, lost
+    assert verdicts(compare(base, other, 0.95, 0.05))[f"{PUSH} lost"] is verdict
+
+
 def test_a_requirement_that_is_newly_broken_is_worse() -> None:
     """One that was broken before is not."""
     broken = [{"requirement": "task/stream-relayed", "is_binding": True, "count": 3}]
