@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,6 +67,10 @@ def find_scenario(name: str, parameters: dict[str, Any]) -> Scenario:
         return msgspec.convert(parameters, made, strict=False)
     except msgspec.ValidationError as fault:
         raise ConfigurationFaulty(f"scenario {made.name}: {fault}") from fault
+    except Exception as fault:
+        raise ConfigurationFaulty(
+            f"scenario file {name}: it cannot be made: {type(fault).__name__}: {fault}"
+        ) from fault
 
 
 def _of_file(path: Path) -> type[Scenario]:
@@ -75,7 +80,7 @@ def _of_file(path: Path) -> type[Scenario]:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as fault:
+    except (Exception, SystemExit) as fault:
         raise ConfigurationFaulty(f"scenario file {path}: {type(fault).__name__}: {fault}") from fault
     found = [
         each
@@ -86,4 +91,28 @@ def _of_file(path: Path) -> type[Scenario]:
         raise ConfigurationFaulty(
             f"scenario file {path}: one subclass of Scenario is expected, {len(found)} are there"
         )
+    _refuse_unplayable(found[0], path)
     return found[0]
+
+
+def _refuse_unplayable(made: Any, path: Path) -> None:
+    """Refuse a scenario that no group can play.
+
+    Raises:
+        ConfigurationFaulty: If it lacks something.
+
+    """
+    cast, concurrency = made.cast, made.concurrency
+    if not isinstance(getattr(made, "name", None), str):
+        lack = "`name` is missing"
+    elif not is_dataclass(made):
+        lack = "it is to be a dataclass"
+    elif inspect.isabstract(made):
+        lack = "it has no `act`"
+    elif not isinstance(cast, tuple | list) or not cast or not all(isinstance(role, str) for role in cast):
+        lack = "`cast` is to be one role or more"
+    elif not isinstance(concurrency, int) or concurrency < 1:
+        lack = "`concurrency` is to be at least 1"
+    else:
+        return
+    raise ConfigurationFaulty(f"scenario file {path}: {lack}")

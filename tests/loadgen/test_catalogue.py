@@ -68,9 +68,26 @@ def test_a_users_own_file_is_a_scenario(tmp_path: Path) -> None:
     assert find_scenario(str(path), {"size": 7}).size == 7  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("content", ["", "1/0", OWN + OWN.replace("Mine", "Other"), "def"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "1/0",
+        OWN + OWN.replace("Mine", "Other"),
+        "def",
+        "import sys; sys.exit(0)",
+        OWN.replace("    size", "    cast = ()\n    size"),
+        OWN.replace("    size", "    cast = 'agent'\n    size"),
+        OWN.replace("    size", "    cast = (1,)\n    size"),
+        OWN.replace("    size", "    concurrency = 0\n    size"),
+        OWN.replace('    name: ClassVar[str] = "mine"\n', ""),
+        OWN.replace("act(", "play("),
+        OWN.replace("@dataclass\n", "").replace("    size: int = 3", "    def __init__(self, x): pass"),
+        OWN.replace("    size", "    def __post_init__(self): raise RuntimeError\n    size"),
+    ],
+)
 def test_a_file_without_one_scenario_is_refused(tmp_path: Path, content: str) -> None:
-    """No scenario, two of them, or a file that cannot be run."""
+    """No scenario, two of them, a file that cannot be run or ends the process, or a scenario that nobody can play."""
     path = tmp_path / "mine.py"
     path.write_text(content)
     with pytest.raises(ConfigurationFaulty, match="scenario file"):
