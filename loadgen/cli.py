@@ -23,7 +23,7 @@ from loadgen.live_metrics import LiveMetrics
 from loadgen.machines import master_at, work_for
 from loadgen.plan import TOKEN_VARIABLE, Plan, PlanFile, read_plan_file
 from loadgen.progress import Progress
-from loadgen.target import Target, checked_url, own_server
+from loadgen.target import Target, checked_url, host_of, own_server
 from loadgen.terminal import render
 from reports.run_folder import RunFolderError
 from specs.loader import DocumentsInvalid, load
@@ -113,8 +113,9 @@ def load_(
 def target_of(url: str | None, flags: dict[str, Any], written: PlanFile, seed: int) -> Iterator[Target]:
     """Find whom a load is put on: a URL that may be loaded, or an own server for the length of a `with` block."""
     if url is not None:
-        is_owned = flags["i_own_this_target"] or written.i_own_this_target
-        checked = checked_url(url, is_owned=is_owned)
+        checked = _consented(url, flags, written)
+        if flags["control"]:
+            _consented(flags["control"], flags, written)
         if flags["provision"] == "control" and not flags["control_token"]:
             raise ConfigurationFaulty(f"no control token is given: use --control-token or {TOKEN_VARIABLE}")
         yield Target(checked, flags["control_token"] or "")
@@ -123,6 +124,18 @@ def target_of(url: str | None, flags: dict[str, Any], written: PlanFile, seed: i
         raise ConfigurationFaulty("--control and --ca are about a URL, and none is given")
     with own_server(flags["spec"], seed) as target:
         yield target
+
+
+def _consented(url: str, flags: dict[str, Any], written: PlanFile) -> str:
+    """Return a URL that may be loaded: loopback, or the user's by a flag, or by a plan that has the same host in it.
+
+    Raises:
+        ConfigurationFaulty: If it may not; `checked_url` says what else.
+
+    """
+    is_same = written.url is not None and host_of(written.url) == host_of(url)
+    is_owned = flags["i_own_this_target"] or (written.i_own_this_target and is_same)
+    return checked_url(url, is_owned=is_owned)
 
 
 def plan_of(flags: dict[str, Any], written: PlanFile, seed: int) -> Plan:
@@ -140,7 +153,7 @@ def plan_of(flags: dict[str, Any], written: PlanFile, seed: int) -> Plan:
         raise ConfigurationFaulty("--duration must be longer than nothing")
     return Plan(
         url="",
-        control_url=flags["control"] or "",
+        control_url=(flags["control"] or "").rstrip("/"),
         scenario=str(chosen("scenario", "task-streaming")),
         arrivals=parse_arrivals(chosen("arrivals", "closed"), duration_s),
         duration_s=duration_s,

@@ -39,7 +39,11 @@ Spec = Annotated[Path | None, typer.Option(metavar="DIR", help="Another set of d
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of keys, ids and draws; random when absent.")]
 Judge = Annotated[bool, typer.Option(help="Judge all that is observed by the requirements.")]
 Owned = Annotated[
-    bool, typer.Option("--i-own-this-target", help="The target is mine, though it is another machine.")
+    bool,
+    typer.Option(
+        "--i-own-this-target",
+        help="The target is mine, though it is another machine; in a plan this is said of the URL beside it.",
+    ),
 ]
 RunDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run folder goes.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]

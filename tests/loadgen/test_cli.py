@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import NoReturn
+
 import pytest
 from typer.testing import CliRunner
 
 from loadgen.cli import app
-from loadgen.plan import TOKEN_VARIABLE
+from loadgen.command import Errand
+from loadgen.faults import CannotTest
+from loadgen.plan import TOKEN_VARIABLE, Plan
 
 
 @pytest.mark.parametrize(
@@ -27,6 +32,9 @@ from loadgen.plan import TOKEN_VARIABLE
         (["--plan", "missing.toml"], "missing.toml"),
         (["--provision", "magic"], "invented"),
         (["--spec", "missing"], "missing"),
+        (["ws://127.0.0.1:9", "--control-token", "x", "--control", "ws://192.0.2.1"], "--i-own-this-target"),
+        (["ws://127.0.0.1:9", "--control-token", "x", "--control", "ws://127.0.0.1:99999"], "99999"),
+        (["ws://127.0.0.1:9", "--control-token", "x", "--control", "http://127.0.0.1:9"], "ws://"),
     ],
 )
 def test_wrong_usage_is_one_line(options: list[str], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,3 +45,56 @@ def test_wrong_usage_is_one_line(options: list[str], told: str, monkeypatch: pyt
     assert (done.exit_code, done.stdout) == (2, "")
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "options"),
+    [
+        ('url = "ws://127.0.0.1:9"\ni_own_this_target = true', ["ws://192.0.2.1"]),
+        ('url = "ws://192.0.2.9"\ni_own_this_target = true', ["ws://192.0.2.1"]),
+        ('url = "ws://192.0.2.9"\ni_own_this_target = true', ["--control", "ws://192.0.2.1"]),
+        ("i_own_this_target = true", ["ws://192.0.2.1"]),
+    ],
+)
+def test_a_plan_that_must_not_be_run_is_one_line(
+    written: str, options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Consent that was given for another server."""
+    monkeypatch.setattr("loadgen.cli.signal.signal", lambda *_: None)
+    monkeypatch.setattr("loadgen.cli.own_server", lambda *_: pytest.fail("a server was started"))
+    monkeypatch.setattr("loadgen.command.carry_out", lambda *_: pytest.fail("a load was begun"))
+    path = tmp_path / "plan.toml"
+    path.write_text(written)
+    arguments = [*options, "--plan", str(path), "--control-token", "x", "--run-dir", str(tmp_path / "run")]
+    done = CliRunner().invoke(app, arguments)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert written.split()[0] in done.stderr or "--i-own-this-target" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "options"),
+    [
+        ('url = "ws://192.0.2.1"\ni_own_this_target = true', []),
+        ('url = "ws://192.0.2.1"\ni_own_this_target = true', ["ws://192.0.2.1/"]),
+        ('url = "ws://192.0.2.1"\ni_own_this_target = true', ["--control", "ws://192.0.2.1:4001"]),
+        ("", ["ws://192.0.2.1", "--control", "ws://192.0.2.2", "--i-own-this-target"]),
+    ],
+)
+def test_ones_own_server_may_be_loaded(
+    written: str, options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word in a plan is for the server beside it, the flag for whatever the command names."""
+    monkeypatch.setattr("loadgen.cli.signal.signal", lambda *_: None)
+    aimed: list[Plan] = []
+
+    def carry_out(errand: Errand) -> NoReturn:
+        aimed.append(errand.plan)
+        raise CannotTest("far enough")
+
+    monkeypatch.setattr("loadgen.command.carry_out", carry_out)
+    path = tmp_path / "plan.toml"
+    path.write_text(written)
+    arguments = [*options, "--plan", str(path), "--control-token", "x", "--run-dir", str(tmp_path / "run")]
+    done = CliRunner().invoke(app, arguments)
+    assert (done.exit_code, "far enough" in done.stderr) == (3, True), done.stderr
+    assert [plan.url for plan in aimed] == ["ws://192.0.2.1"]
