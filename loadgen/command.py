@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import msgspec
 
@@ -78,7 +78,8 @@ def carry_out(errand: Errand) -> Results:
     """
     plan, folder = errand.plan, Path(errand.plan.folder)
     refuse_used(folder)
-    _allow_sockets(plan)
+    if errand.master is None:
+        _allow_sockets(plan)
     write_plan(plan, folder / PLAN_FILE)
     (folder / PROGRESS_FILE).touch()
     environment = {**os.environ, PLAN_VARIABLE: str(folder / PLAN_FILE), TOKEN_VARIABLE: errand.token}
@@ -160,7 +161,16 @@ def _command(errand: Errand) -> list[str]:
 
 def _follow(errand: Errand, process: subprocess.Popen[bytes], server_cpu: _ServerCpu) -> None:
     """Hand on rows of progress until Locust has ended; the first Ctrl-C asks for an orderly end, a second ends it at once."""
-    rows = _rows(Path(errand.plan.folder) / PROGRESS_FILE)
+    with (Path(errand.plan.folder) / PROGRESS_FILE).open("rb") as file:
+        _hand_on(errand, process, server_cpu, _rows(file))
+
+
+def _hand_on(
+    errand: Errand,
+    process: subprocess.Popen[bytes],
+    server_cpu: _ServerCpu,
+    rows: Callable[[], Iterator[dict[str, Any]]],
+) -> None:
     interrupted_s: float | None = None
     while True:
         try:
@@ -188,9 +198,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _rows(path: Path) -> Callable[[], Iterator[dict[str, Any]]]:
+def _rows(file: BinaryIO) -> Callable[[], Iterator[dict[str, Any]]]:
     """Return what yields the whole lines that have come since its last call."""
-    file = path.open("rb")
     rest = b""
 
     def read() -> Iterator[dict[str, Any]]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NoReturn
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from loadgen.arrivals import parse_arrivals
 from loadgen.cli import app
-from loadgen.command import Errand
+from loadgen.command import Errand, carry_out
 from loadgen.faults import CannotTest
+from loadgen.machines import Master
 from loadgen.plan import TOKEN_VARIABLE, Plan
 
 
@@ -98,3 +101,17 @@ def test_ones_own_server_may_be_loaded(
     done = CliRunner().invoke(app, arguments)
     assert (done.exit_code, "far enough" in done.stderr) == (3, True), done.stderr
     assert [plan.url for plan in aimed] == ["ws://192.0.2.1"]
+
+
+def test_a_master_needs_no_sockets_for_agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are its workers'; a process that is alone needs them all."""
+    asked: list[Plan] = []
+    monkeypatch.setattr("loadgen.command._allow_sockets", asked.append)
+    monkeypatch.setattr("loadgen.command._command", lambda _errand: ["false"])
+    plan = Plan("ws://x", "ws://x", "pushes", parse_arrivals("closed", 1), 1.0, 2)
+    for number, master in enumerate((Master("127.0.0.1", 5557, 2), None)):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        with pytest.raises(CannotTest):
+            carry_out(Errand(msgspec.structs.replace(plan, folder=str(folder)), master=master))
+        assert len(asked) == number
