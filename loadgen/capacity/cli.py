@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 from dataclasses import replace
@@ -113,6 +114,8 @@ def _spans(flags: dict[str, Any]) -> tuple[float, float]:
     shortest_s, longest_s = span_s(flags["shortest_step"]), span_s(flags["longest_step"])
     if not 1 <= shortest_s <= longest_s:
         raise ConfigurationFaulty("--shortest-step must be at least 1s, and no longer than --longest-step")
+    if not flags["first"] < math.inf:
+        raise ConfigurationFaulty("--from must be finite")
     if flags["first"] > flags["most"]:
         raise ConfigurationFaulty("--from must be no more than --to")
     return shortest_s, longest_s

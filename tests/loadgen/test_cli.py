@@ -38,6 +38,7 @@ from loadgen.plan import TOKEN_VARIABLE, Plan
         (["ws://127.0.0.1:9", "--control-token", "x", "--control", "ws://192.0.2.1"], "--i-own-this-target"),
         (["ws://127.0.0.1:9", "--control-token", "x", "--control", "ws://127.0.0.1:99999"], "99999"),
         (["ws://127.0.0.1:9", "--control-token", "x", "--control", "http://127.0.0.1:9"], "ws://"),
+        (["--connections-per-s", "inf"], "connections"),
     ],
 )
 def test_wrong_usage_is_one_line(options: list[str], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +54,11 @@ def test_wrong_usage_is_one_line(options: list[str], told: str, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("written", "options"),
     [
+        ("connections_per_s = 0", []),
+        ("connections_per_s = inf", []),
+        ("connections_per_s = nan", []),
+        ("agents = 0", []),
+        ("agents_per_user = 0", []),
         ('url = "ws://127.0.0.1:9"\ni_own_this_target = true', ["ws://192.0.2.1"]),
         ('url = "ws://192.0.2.9"\ni_own_this_target = true', ["ws://192.0.2.1"]),
         ('url = "ws://192.0.2.9"\ni_own_this_target = true', ["--control", "ws://192.0.2.1"]),
@@ -62,7 +68,7 @@ def test_wrong_usage_is_one_line(options: list[str], told: str, monkeypatch: pyt
 def test_a_plan_that_must_not_be_run_is_one_line(
     written: str, options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Consent that was given for another server."""
+    """Numbers out of range, and consent that was given for another server."""
     monkeypatch.setattr("loadgen.cli.signal.signal", lambda *_: None)
     monkeypatch.setattr("loadgen.cli.own_server", lambda *_: pytest.fail("a server was started"))
     monkeypatch.setattr("loadgen.command.carry_out", lambda *_: pytest.fail("a load was begun"))
