@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 SHOWN_PERCENTS: Final = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
 ACT: Final = "act."
+CHANCE: Final = 4.0
+"""Standard deviations by which drawn arrivals may differ from what is expected of them."""
 
 
 class ExitCode(IntEnum):
@@ -66,10 +69,24 @@ class Results:
     missing: int = 0
 
     @property
+    def offered(self) -> float | None:
+        """How many arrivals were to be started: those that came, or that were expected where it is more than chance that fewer came.
+
+        None in the closed model.
+        """
+        arrivals, due = self.plan.arrivals, self.acts["due"]
+        expected = arrivals.offered
+        if expected is None:
+            return None
+        is_drawn = arrivals.is_poisson or (arrivals.trace_s and self.plan.processes > 1)
+        # Even arrivals of a process begin at a random phase, so that it may have one more or less.
+        spread = CHANCE * math.sqrt(expected) if is_drawn else self.plan.processes
+        return due if due and abs(due - expected) < spread else expected
+
+    @property
     def achieved(self) -> float | None:
         """The share of offered arrivals that was started; None in the closed model."""
-        offered = self.plan.arrivals.offered
-        return None if not offered or self.is_interrupted else self.acts["started"] / offered
+        return None if not self.offered or self.is_interrupted else self.acts["started"] / self.offered
 
     @property
     def is_judged(self) -> bool:
@@ -117,7 +134,7 @@ class Results:
             "seed": self.plan.seed,
             "model": arrivals.model,
             "arrivals": arrivals.text,
-            "offered": arrivals.offered,
+            "offered": self.offered,
             "achieved": self.achieved,
             "acts": dict(self.acts),
             "groups": dict(self.groups),

@@ -110,6 +110,33 @@ def test_processes_are_put_together() -> None:
     assert (told["achieved"], told["losses"], told["judged_facts"]) == (1.0, {"close 1000": 2}, 200)
 
 
+@pytest.mark.parametrize(
+    ("arrivals", "processes", "due", "started", "achieved"),
+    [
+        ("1000/s+poisson", 1, 1_950, 1_950, 1.0),
+        ("1000/s+poisson", 1, 2_050, 2_050, 1.0),
+        ("1000/s+poisson", 1, 1_950, 1_872, 0.96),
+        ("1000/s+poisson", 1, 1_500, 1_500, 0.75),
+        ("1000/s+poisson", 1, 0, 0, 0.0),
+        ("10/s", 1, 19, 19, 0.95),
+        ("10.25/s", 1, 20, 20, 1.0),
+        ("10/s", 2, 19, 19, 1.0),
+        ("10/s", 2, 18, 18, 0.9),
+        ("closed", 1, 0, 10, None),
+    ],
+)
+def test_what_chance_has_not_sent_was_not_offered(
+    arrivals: str, processes: int, due: int, started: int, achieved: float | None
+) -> None:
+    """Arrivals that vary are held against those that came, unless these are fewer than chance can explain."""
+    told = process()
+    told["acts"] = {"started": started, "finished": started, "waited": 0, "due": due}
+    idle = {**process(), "acts": {"started": 0, "finished": 0, "waited": 0, "due": 0}}
+    run = results(told, *[idle] * (processes - 1), arrivals=arrivals, wanted=processes)
+    assert run.achieved == achieved
+    assert run.to_json()["offered"] == run.offered
+
+
 def test_what_was_not_judged_to_its_end_is_said() -> None:
     """A judge that was left behind is a note, and the run is not judged."""
     behind = results(process(is_complete=False))
