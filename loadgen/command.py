@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 PLAN_FILE: Final = "plan.json"
 LOG_FILE: Final = "locust.log"
+LOOPBACK: Final = "127.0.0.1"
 LOOK_S: Final = 0.1
 SPARE_FILES: Final = 500
 INTERRUPTED_S: Final = 10.0
@@ -153,10 +156,20 @@ def _command(errand: Errand) -> list[str]:
     if errand.master is not None:
         command += errand.master.flags
     elif plan.processes > 1:
-        command += ["--processes", f"{plan.processes}"]
+        command += ["--processes", f"{plan.processes}", *_own_port()]
     if errand.web_port is None:
         return [*command, "--headless", "--only-summary"]
     return [*command, "--autostart", "--web-host", "127.0.0.1", "--web-port", str(errand.web_port)]
+
+
+def _own_port() -> list[str]:
+    """Return what lets a master and its own workers meet where no other run's are: Locust's port is the same for all."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port = f"{probe.getsockname()[1]}"
+    return [
+        "--master-bind-host", LOOPBACK, "--master-bind-port", port, "--master-host", LOOPBACK, "--master-port", port
+    ]  # fmt: skip
 
 
 def _follow(errand: Errand, process: subprocess.Popen[bytes], server_cpu: _ServerCpu) -> None:
@@ -192,8 +205,8 @@ def _hand_on(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        # Workers that Locust has forked are of the same group.
+    # Workers that Locust has forked are of the same group, and may be left where it has ended by itself.
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
