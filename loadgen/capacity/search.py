@@ -86,18 +86,18 @@ class Search:
         if high is None:
             return self._upwards(low)
         if low is None:
-            lower = _rounded(high / self.growth)
+            lower = rounded(high / self.growth)
             return lower if lower >= SMALLEST_PER_S else None
-        middle = _rounded((low + high) / 2)
+        middle = rounded((low + high) / 2)
         if high > low * (1 + self.precision) and low < middle < high:
             return middle
         return next((rate for rate in (low, high) if not self._is_decided(rate)), None)
 
     def _upwards(self, low: float | None) -> float | None:
         if low is None:
-            return _rounded(min(self.first_per_s, self.most_per_s))
+            return rounded(min(self.first_per_s, self.most_per_s))
         if low < self.most_per_s:
-            return _rounded(min(low * self.growth, self.most_per_s))
+            return rounded(min(low * self.growth, self.most_per_s))
         return None if self._is_decided(low) else low
 
     def _is_decided(self, rate: float) -> bool:
@@ -109,6 +109,6 @@ class Search:
         return [rate for rate, votes in self._votes.items() if votes[verdict] > votes[other]]
 
 
-def _rounded(rate_per_s: float) -> float:
+def rounded(rate_per_s: float) -> float:
     """Return a rate to four digits: more cannot be told, and fewer are easier to read."""
     return float(f"{rate_per_s:.4g}")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from loadgen.arrivals import Arrivals, Segment
 from loadgen.capacity.answer import Answer
-from loadgen.capacity.search import Verdict
-from loadgen.capacity.step import Measured, Step, Window, judged, samples_for
+from loadgen.capacity.search import SMALLEST_PER_S, Verdict, rounded
+from loadgen.capacity.step import TOO_FEW, Measured, Step, Window, judged, lacks_agents, samples_for
 from loadgen.command import Errand, carry_out
 from loadgen.faults import CannotTest
 from loadgen.run_folder import STEPS_FOLDER
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from loadgen.objectives import Objective
     from loadgen.plan import Plan
     from loadgen.target import Target
+
+CALM: Final = 4.0
+"""A load so much below one at which no agent was free says how fast the server answers at rest."""
 
 
 @dataclass
@@ -51,9 +54,9 @@ class Seeking:
     on_step: Callable[[Step], object]
     watch: Callable[[Plan], tuple[AbstractContextManager[object], Callable[[dict[str, Any]], object]]]
     steps: list[Step] = field(default_factory=list)
-    _early: list[Measured] = field(default_factory=list)
-    """Of the steps before the first that holds."""
     is_interrupted: bool = False
+    _busy: dict[int, Measured] = field(default_factory=dict)
+    """Steps in which no agent was free, by number: what that says depends on a load that holds."""
 
     def run(self, folder: Path) -> Answer:
         """Run steps until the edge is found or cannot be.
@@ -62,7 +65,7 @@ class Seeking:
             CannotTest: If not even the first step can be run.
 
         """
-        while (rate := self.search.next_rate()) is not None:
+        while (rate := self._calm_rate() or self.search.next_rate()) is not None:
             step = self._step(rate, folder)
             if step is None:
                 self.is_interrupted = True
@@ -111,21 +114,33 @@ class Seeking:
             raise CannotTest(results.notes[0] if results.notes else "no agent could act")
         told = own.relative_to(folder).as_posix()
         measured = Measured(results, window, rate, wanted, self._holding_ms(), told)
-        if measured.holding_ms is None:
-            self._early.append(measured)
+        if lacks_agents(measured):
+            self._busy[len(self.steps)] = measured
         return judged(measured)
+
+    def _calm_rate(self) -> float | None:
+        """Return the rate of a load that is to say how fast the server is at rest; None where that is known or not asked.
+
+        A load that holds right at the edge is no measure: there answers are nearly as slow as beyond it.
+        """
+        asked = [step.rate_per_s for step in self.steps if any(each.what == TOO_FEW for each in step.reasons)]
+        held = [step.rate_per_s for step in self.steps if step.verdict is Verdict.HOLDS]
+        if not asked or not held or min(held) <= min(asked) / CALM:
+            return None
+        rate = rounded(min(asked) / CALM)
+        is_tried = any(step.rate_per_s == rate for step in self.steps)
+        return None if is_tried or rate < SMALLEST_PER_S else rate
 
     def _holding_ms(self) -> float | None:
         held = [step for step in self.steps if step.verdict is Verdict.HOLDS and step.service_ms is not None]
         return min(held, key=lambda step: step.rate_per_s).service_ms if held else None
 
     def _judge_again(self) -> None:
-        """Judge the steps that came before the first that holds by what that has shown."""
+        """Judge the steps in which no agent was free by what loads that hold have shown since."""
         holding_ms = self._holding_ms()
         if holding_ms is None:
             return
-        for number, measured in enumerate(self._early):
+        for number, measured in self._busy.items():
             was, now = self.steps[number], judged(replace(measured, holding_ms=holding_ms))
             self.steps[number] = now
             self.search.revise(was.rate_per_s, was.verdict, now.verdict)
-        self._early.clear()

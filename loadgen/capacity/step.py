@@ -32,6 +32,8 @@ SERVICE_RISE: Final = 3.0
 GENERATOR: Final = "generator"
 AGENTS: Final = "agents"
 """Of a reason that names neither the server nor the generator: no agent was free, and it is not known why."""
+TOO_FEW: Final = "too few agents"
+"""What a reason of the generator is about where its agents are the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,17 +217,18 @@ def _unfit(measured: Measured, service_ms: float | None) -> Iterable[Reason]:
     offered = results.plan.arrivals.offered or 0
     if due < ACHIEVED_SHARE * offered and not results.is_interrupted:
         yield Reason(GENERATOR, "arrivals", f"only {due} of {offered:.0f} arrivals came at their time")
-    if _lacks_agents(measured) and measured.holding_ms is not None:
+    if lacks_agents(measured) and measured.holding_ms is not None:
         share = f"{1 - (measured.window.started_share or 0):.1%} of the arrivals found no agent free"
         if results.bottlenecks:
             told = f"{share}, and it is not known why: {results.bottlenecks[0]}"
             yield Reason(GENERATOR, "latency", told)
         elif service_ms is not None and service_ms <= SERVICE_RISE * measured.holding_ms:
             told = f"{share} though answers were as fast as at a load that holds: give more --agents"
-            yield Reason(GENERATOR, "agents", told)
+            yield Reason(GENERATOR, TOO_FEW, told)
 
 
-def _lacks_agents(measured: Measured) -> bool:
+def lacks_agents(measured: Measured) -> bool:
+    """Tell whether arrivals found no agent free, so that the verdict depends on a load that holds."""
     share = measured.window.started_share
     return share is not None and share < ACHIEVED_SHARE
 
@@ -242,7 +245,7 @@ def _failures(measured: Measured, achieved: float) -> Iterable[Reason]:
         if outcome.is_met is False:
             yield Reason("objective", outcome.text, f"{outcome.text}: {outcome.shown}")
     yield from _losses(results)
-    is_open = _lacks_agents(measured) and measured.holding_ms is None
+    is_open = lacks_agents(measured) and measured.holding_ms is None
     if is_open:
         told = f"{1 - (measured.window.started_share or 0):.1%} of the arrivals found no agent free, and no load is known to hold that would say why"
         yield Reason(AGENTS, "agents", told)
