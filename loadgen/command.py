@@ -38,6 +38,7 @@ LOG_FILE: Final = "locust.log"
 LOOPBACK: Final = "127.0.0.1"
 LOOK_S: Final = 0.1
 SPARE_FILES: Final = 500
+OWN_WORD: Final = "wireproof: "
 INTERRUPTED_S: Final = 10.0
 """How long Locust may take to end after Ctrl-C."""
 
@@ -104,9 +105,7 @@ def carry_out(errand: Errand) -> Results:
     try:
         outcome = msgspec.json.decode((folder / RESULT_FILE).read_bytes())
     except OSError:
-        raise CannotTest(
-            f"the generator has ended without results: {_last_line(folder / LOG_FILE)}"
-        ) from None
+        raise CannotTest(f"the generator has ended without results: {_cause(folder / LOG_FILE)}") from None
     rows = [msgspec.json.decode(line) for line in (folder / PROGRESS_FILE).read_bytes().splitlines()]
     seen = len({row["worker"] for row in rows if "worker" in row})
     measured = results_of(plan, outcome, errand.objectives, server_cpu.taken_s, seen)
@@ -246,6 +245,12 @@ class _ServerCpu:
         return None if fields is None else (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _last_line(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "it has said nothing")
+def _cause(path: Path) -> str:
+    """Return the line of a log that says best why its process has ended: what we say ourselves, the first fault, or the last line."""
+    lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    own = (line.removeprefix(OWN_WORD) for line in lines if line.startswith(OWN_WORD))
+    first = next((at for at, line in enumerate(lines) if line.startswith("Traceback ")), len(lines))
+    # Others that hung on it end with faults of their own.
+    faults = (line for line in lines[first + 1 :] if not line.startswith(" "))
+    last = lines[-1] if lines else "it has said nothing"
+    return next(own, None) or next(faults, last)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import select
 import subprocess
 from itertools import pairwise
+from pathlib import Path
+
+import pytest
 
 from loadgen.arrivals import parse_arrivals
-from loadgen.command import Errand, _command, _end
+from loadgen.command import Errand, _cause, _command, _end
 from loadgen.plan import Plan
+
+TRACEBACK = 'Traceback (most recent call last):\n  File "x.py", line 1, in main\n    call()\n'
 
 
 def test_processes_of_one_run_meet_on_a_port_of_their_own() -> None:
@@ -37,3 +42,23 @@ def test_whom_locust_has_forked_ends_with_it() -> None:
         is_readable, _, _ = select.select([process.stdout], [], [], 30)
         assert is_readable
         assert process.stdout.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        ("", "it has said nothing"),
+        ("starting\nPort is taken\n\n", "Port is taken"),
+        (
+            f"[1] ERROR\n{TRACEBACK}KeyError: 'nope'\n\n{TRACEBACK}BrokenPipeError: [Errno 32]\n",
+            "KeyError: 'nope'",
+        ),
+        (f"wireproof: no control token\n{TRACEBACK}BrokenPipeError: [Errno 32]\n", "no control token"),
+        ("Traceback (most recent call last):\n  File", "  File"),
+    ],
+)
+def test_the_first_cause_is_told(tmp_path: Path, log: str, told: str) -> None:
+    """What a judge says whose generator is gone is only what followed."""
+    path = tmp_path / "locust.log"
+    path.write_text(log)
+    assert _cause(path) == told
