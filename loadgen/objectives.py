@@ -115,7 +115,9 @@ class Objective:
             return sum(count for name, count in evidence.findings.items() if fnmatchcase(name, self.selector))
         if self.name.startswith("p") or self.name in _LATENCIES:
             return self._latency(evidence.figures)
-        chosen = [figures for figures in evidence.figures if is_chosen(figures.name, self.selector)]
+        # An error of anything is one; shares and rates would be diluted by what is no push.
+        is_meant = fnmatchcase if self.name == "errors" else is_chosen
+        chosen = [figures for figures in evidence.figures if is_meant(figures.name, self.selector)]
         if not chosen:
             return None
         if self.name == "rate":

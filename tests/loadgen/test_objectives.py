@@ -116,6 +116,15 @@ def around() -> Evidence:
     return Evidence((push, *others), 10.0, 1.0, {}, is_latency_valid=True, is_judged=True)
 
 
+def test_an_error_of_anything_is_an_error() -> None:
+    """errors(*) counts joins that failed, too: nothing is diluted by them."""
+    evidence = around()
+    join = next(each for each in evidence.figures if each.event == "phx_join")
+    join.errors["refused"] += 3
+    shown = [parse_objective(f"errors({name}) == 0").judge(evidence).shown for name in ("*", "task.phx_join")]
+    assert shown == ["23", "3"]
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
