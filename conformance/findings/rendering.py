@@ -10,6 +10,7 @@ from typing import Any
 
 from conformance.findings import standalone
 from conformance.findings.scripting import Line
+from conformance.findings.standalone.core import COULD_NOT_RUN
 from conformance.findings.symbols import EXPRESSION, TEXT, names_in
 
 WIDTH = 110
@@ -17,6 +18,12 @@ _INDENT = "    "
 _PARTS = ("reading", "core", "forging", "low_level")
 _FOREIGN = frozenset({"nacl", "websockets"})
 _ALWAYS = frozenset({"reading", "core"})
+_MISSING = (
+    "except ImportError as missing:",
+    f'{_INDENT}print(f"could not run: {{missing}}; it needs websockets and pynacl")',
+    f"{_INDENT}sys.exit({COULD_NOT_RUN})",
+)
+"""How a file ends without what it needs: Python's own exit code would say that it reproduces."""
 
 
 def code_of(value: Any) -> str:
@@ -237,7 +244,8 @@ def _means(conversation: str) -> tuple[str, str]:
     ]
     foreign = [line for line in named if line.split()[1].partition(".")[0] in _FOREIGN]
     own = [line for line in named if line not in foreign]
-    return "\n".join([*plain, *own, "", *foreign]), "\n\n\n".join(texts)
+    guarded = ["try:", *(f"{_INDENT}{line}" for line in foreign), *_MISSING]
+    return "\n".join([*plain, *own, "", *guarded]), "\n\n\n".join(texts)
 
 
 def _gather(imports: dict[str, set[str]], nodes: Iterable[ast.Import | ast.ImportFrom]) -> None:

@@ -20,6 +20,7 @@ from conformance.findings.relevance import by_relevance, told_of
 from conformance.findings.rendering import file_text, statements
 from conformance.findings.scripting import Line, Told, tell
 from conformance.findings.shrinking import Budget, frames_of, shrink
+from conformance.findings.standalone.core import COULD_NOT_RUN, REPRODUCED
 from conformance.findings.symbols import NotSymbolic
 from conformance.provisioner_settings import TOKEN_VARIABLE
 from conformance.verdicts import Attempt
@@ -89,7 +90,7 @@ class Workshop:
         return Reproducer(
             file=path.name,
             runs=len(results),
-            reproduced=results.count(1),
+            reproduced=results.count(REPRODUCED),
             evidence=evidence.words,
             frames=frames_of(lines),
             frames_before=before,
@@ -235,7 +236,7 @@ Exits:    1 reproduced, 0 not reproduced, 3 could not run
         return file_text(head, constants, body, evidence.code)
 
     def _run(self, path: Path) -> int:
-        """Run a file and return its exit code; 3 where it does not end."""
+        """Run a file and return what has come of it: its exit code, where it says the same in words."""
         environment = {**os.environ, **self.environment, TOKEN_VARIABLE: self.endpoint.token}
         try:
             done = subprocess.run(  # noqa: S603 - the file that was just written
@@ -247,7 +248,10 @@ Exits:    1 reproduced, 0 not reproduced, 3 could not run
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return 3
+            return COULD_NOT_RUN
+        last = done.stdout.rstrip().rpartition(b"\n")[2].strip()
+        if done.returncode == REPRODUCED and last != b"now: reproduced":
+            return COULD_NOT_RUN
         return done.returncode
 
 

@@ -18,6 +18,7 @@ from conformance.engine import admit, run_cases, run_once
 from conformance.findings.execution import Place
 from conformance.findings.recording import Recorded, record
 from conformance.findings.reproducers import Bounds, Workshop
+from conformance.findings.standalone.core import COULD_NOT_RUN, NOT_REPRODUCED, REPRODUCED
 from conformance.fixtures.lab import Bench
 from conformance.provisioning.opening import provisioning
 from conformance.verdicts import Judge
@@ -100,14 +101,14 @@ class Trial:
         made = workshop.make(one.file, one.attempts, path)
         making_s = time.monotonic() - began_s
         runs = [_run(path, place) for _ in range(TIMES)] if made.file else []
-        elsewhere = _run(path, self.honest, self.honest.url) if made.file else 0
+        elsewhere = _run(path, self.honest, self.honest.url) if made.file else NOT_REPRODUCED
         return Row(
             one.finding.case,
             one.finding.requirement,
             one.finding.observed[:200],
             replayed,
-            runs.count(1),
-            elsewhere == 0,
+            runs.count(REPRODUCED),
+            elsewhere == NOT_REPRODUCED,
             max(made.frames.values(), default=0),
             max(made.frames_before.values(), default=0),
             made.evidence or "",
@@ -131,4 +132,5 @@ def _run(path: Path, place: Place, *arguments: str) -> int:
         timeout=120,
         check=False,
     )
-    return done.returncode
+    has_said_so = done.stdout.rstrip().endswith(b" now: reproduced")
+    return done.returncode if has_said_so or done.returncode != REPRODUCED else COULD_NOT_RUN

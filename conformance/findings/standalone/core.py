@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import secrets
@@ -18,11 +19,19 @@ from nacl.signing import SigningKey
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from conformance.findings.standalone.reading import Event, b64, canonical, event_of, part, same
+from conformance.findings.standalone.reading import (
+    Event,
+    b64,
+    canonical,
+    event_of,
+    is_websocket_url,
+    part,
+    same,
+    without,
+)
 
 REPRODUCED, NOT_REPRODUCED, COULD_NOT_RUN = 1, 0, 3
 Made = TypeVar("Made")
-PATIENCE_S = float(os.environ.get("PATIENCE_S", "2"))
 
 
 class CannotRun(Exception):
@@ -198,7 +207,7 @@ class Endpoint:
     def __init__(self, url: str, control: str, token: str) -> None:
         self.url, self.control, self.token = url, control, token
         self.is_quiet = self.is_lenient = False
-        self.patience_s = PATIENCE_S
+        self.patience_s = float(os.environ.get("PATIENCE_S", "2"))
         self.connections: dict[str, Connection] = {}
         self.made: dict[str, Any] = {}
         self.missing: list[str] = []
@@ -217,7 +226,7 @@ class Endpoint:
         else:
             agent.key = SigningKey(bytes.fromhex(made["seed"]))
         for member in ("id", "owner", "api_key", "token"):
-            setattr(agent, member, str(made.get(member, "")))
+            setattr(agent, member, str(made.get(member) or ""))
         return self.keep(name, agent)
 
     def resource(self, name: str, family: str, roles: dict[str, str], params: dict[str, Any]) -> str:
@@ -252,7 +261,8 @@ class Endpoint:
             until_s = min(until_s, time.monotonic() + 0.25) if replies else until_s
         reply = next((one.frame for one in replies if one.ref == ref), replies[-1].frame if replies else None)
         if part(reply, 4, "status") != "ok":
-            raise CannotRun(f"the control topic does not do {event}: {reply}")
+            told = f"status {part(reply, 4, 'status')}, reason {part(reply, 4, 'response', 'reason')}"
+            raise CannotRun(f"the control topic does not do {event}: {told if reply else 'no reply'}")
         response = part(reply, 4, "response")
         return response if isinstance(response, dict) else {}
 
@@ -278,10 +288,14 @@ class Endpoint:
         if self.is_quiet:
             return
         text = told if isinstance(told, str) else f"<{len(told)} bytes: {told[:60].hex(' ')}>"
-        for agent in self.made.values():
-            if isinstance(agent, Agent) and agent.api_key:
-                text = text.replace(agent.api_key, "***").replace(agent.token, "***")
-        print(f"{name:>24} {sign} {text[:300]}", flush=True)  # noqa: T201
+        print(f"{name:>24} {sign} {self.redacted(text)[:300]}", flush=True)  # noqa: T201
+
+    def redacted(self, text: str) -> str:
+        """Return a text without the credentials that are known."""
+        agents = [agent for agent in self.made.values() if isinstance(agent, Agent)]
+        return without(
+            [self.token, *(held for agent in agents for held in (agent.api_key, agent.token))], text
+        )
 
     def close(self) -> None:
         """Close every connection."""
@@ -296,19 +310,33 @@ def tolerant(sock: Any, protocol: Any, **options: Any) -> ClientConnection:
     return ClientConnection(sock, protocol, **options)
 
 
+def url_of(arguments: list[str], usual: str) -> str:
+    """Return the URL that the command line names, or the usual one."""
+    url = arguments[0].rstrip("/") if arguments else usual
+    if len(arguments) > 1 or not is_websocket_url(url):
+        raise CannotRun(f"{' '.join(arguments) or usual}: not one URL such as ws://host:port")
+    return url
+
+
 def main(conversation: Any, finding: dict[str, str], url: str, control: str) -> None:
     """Hold the conversation with the URL of the command line, or that of the finding, and exit with what came of it."""
-    given = sys.argv[1].rstrip("/") if len(sys.argv) > 1 else url
-    endpoint = Endpoint(given, control.replace(url, given, 1), os.environ.get("WIREPROOF_CONTROL_TOKEN", ""))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    token, endpoint = os.environ.get("WIREPROOF_CONTROL_TOKEN", ""), None
     try:
+        given = url_of(sys.argv[1:], url)
+        endpoint = Endpoint(given, control.replace(url, given, 1), token)
         code = REPRODUCED if conversation(endpoint) else NOT_REPRODUCED
         told = "reproduced" if code else "not reproduced: what shows it does not come"
     except WentOtherwise as what:
         code, told = NOT_REPRODUCED, f"not reproduced: the conversation goes another way: {what}"
-    except (CannotRun, OSError) as why:
-        code, told = COULD_NOT_RUN, f"could not run: {why}"
-    finally:
-        endpoint.close()
-    for name, text in {**finding, "now": told}.items():
-        print(f"{name:>12}: {text}")  # noqa: T201
+    except Exception as why:  # noqa: BLE001 - by Python's own exit code the finding would be reproduced
+        kind = "" if isinstance(why, CannotRun) else f"{type(why).__name__}: "
+        code, told = COULD_NOT_RUN, f"could not run: {kind}{why}"
+    told = endpoint.redacted(told) if endpoint else without([token], told)
+    with suppress(Exception):
+        for name, text in {**finding, "now": " ".join(told.split())}.items():
+            print(f"{name:>12}: {text}")  # noqa: T201
+        if endpoint:
+            endpoint.close()
     sys.exit(code)

@@ -1,11 +1,13 @@
-"""How standalone files read what comes and write what is signed."""
+"""How standalone files read what comes and what they are given, write what is signed, and show what may be shown."""
 
 from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, quote_plus, urlsplit
 
 MISSING = "(missing)"
 
@@ -88,3 +90,26 @@ def canonical(value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def without(credentials: Iterable[str], text: str) -> str:
+    """Return a text without credentials, be they plain, quoted for a URL or escaped for JSON."""
+    written = {
+        form
+        for one in credentials
+        for form in (one, quote(one), quote(one, safe=""), quote_plus(one), json.dumps(one)[1:-1])
+    }
+    # One may begin like another, of which nothing is to be left.
+    for form in sorted(written - {""}, key=len, reverse=True):
+        text = text.replace(form, "***")
+    return text
+
+
+def is_websocket_url(url: str) -> bool:
+    """Tell whether a text is a ws:// or wss:// URL with a host that can be looked up."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        return parts.scheme in {"ws", "wss"} and bool(host) and parts.port != 0
+    except ValueError:
+        return False
