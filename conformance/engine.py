@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
@@ -78,10 +78,10 @@ def admit(bench: Bench) -> None:
         if peer.sync().kind == "silence":
             peer.join(lab.unique("anything"))
         if not peer.inbox:
-            end = f" ({wire.closed})" if wire.closed else ""
+            end = lab.transcript.redacted(f" ({wire.closed})") if wire.closed else ""
             raise CannotTest(f"{shown}: neither a heartbeat nor a join is answered{end}")
     except CannotProvision as exc:
-        raise CannotTest(f"no agent can be provisioned: {exc}") from exc
+        raise CannotTest(lab.transcript.redacted(f"no agent can be provisioned: {exc}")) from exc
     except Violation:
         # It speaks, though wrongly: the cases say so with evidence.
         return
@@ -152,7 +152,8 @@ def run_once(
         seen_s = lab.found_s or time.monotonic()
     finally:
         lab.close()
-    entries = tuple(lab.transcript.entries)
+    entries, redacted = tuple(lab.transcript.entries), lab.transcript.redacted
+    reason = None if reason is None else redacted(reason)
     unknown = [one.requirement for one in lab.breaches if one.requirement not in lab.api.requirements]
     if unknown:
         reason = f"the case reports a requirement that the documents do not have: {unknown[0]}"
@@ -165,7 +166,10 @@ def run_once(
         return Attempt((), entries, Verdict.NOT_RUN, OUT_OF_BUDGET, lab.program, number=number)
     is_unanswered = ended is Verdict.INCONCLUSIVE and all(one.direction != "received" for one in entries)
     return Attempt(
-        tuple(lab.breaches),
+        tuple(
+            replace(one, expected=redacted(one.expected), observed=redacted(one.observed))
+            for one in lab.breaches
+        ),
         entries,
         ended,
         reason,

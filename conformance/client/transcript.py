@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Literal
 from urllib.parse import quote, quote_plus
 
@@ -27,6 +28,8 @@ class Transcript:
     def __init__(self) -> None:
         self._start_s = time.monotonic()
         self._secrets: set[str] = set()
+        self._all_secrets = self._secrets
+        """Those of the attempt that this is a part of as well."""
         self.entries: list[TranscriptEntry] = []
         self.steps: list[Step] = []
         """What was done, with exact values."""
@@ -34,6 +37,10 @@ class Transcript:
         """How many steps had been done when a requirement was first seen not to be met, where the case went on."""
         self._connections = 0
         self._is_over = False
+
+    def be_part_of(self, whole: Transcript) -> None:
+        """Share what is hidden with the transcript of the attempt that this one is a part of."""
+        self._all_secrets = whole._all_secrets
 
     def connection(self) -> int:
         """Return a number for a new connection."""
@@ -61,7 +68,9 @@ class Transcript:
     def hide(self, *secrets: str) -> None:
         """Keep these strings out of every entry that follows, also as they stand in a query."""
         for secret in filter(None, secrets):
-            self._secrets |= {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
+            written = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
+            self._secrets |= written
+            self._all_secrets |= written
 
     def add(self, who: str, direction: Direction, what: str | bytes) -> None:
         """Record one thing that happened."""
@@ -73,6 +82,16 @@ class Transcript:
     def printable(self, what: str | bytes) -> str:
         """Return a text without credentials, and binary data as hexadecimal."""
         text = what if isinstance(what, str) else f"<{len(what)} bytes: {what[:200].hex(' ')}>"
-        for secret in self._secrets:
-            text = text.replace(secret, "[REDACTED]")
+        text = _without(self._secrets, text)
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text)} characters)"
+
+    def redacted(self, text: str) -> str:
+        """Return what is concluded from the attempt without its credentials: an endpoint may quote them in what it says."""
+        return _without(self._all_secrets, text)
+
+
+def _without(secrets: Iterable[str], text: str) -> str:
+    # One may begin like another, of which nothing is to be left.
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "[REDACTED]")
+    return text

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from conformance.client.steps import AgentMade
 from conformance.findings.evidence import Evidence, candidates
 from conformance.findings.execution import Execution, Place, execute
 from conformance.findings.finding_file import FindingFile, Reproducer
@@ -21,7 +22,8 @@ from conformance.findings.rendering import file_text, statements
 from conformance.findings.scripting import Line, Told, tell
 from conformance.findings.shrinking import Budget, frames_of, shrink
 from conformance.findings.standalone.core import COULD_NOT_RUN, REPRODUCED
-from conformance.findings.symbols import NotSymbolic
+from conformance.findings.standalone.reading import without
+from conformance.findings.symbols import SHORTEST, NotSymbolic
 from conformance.provisioner_settings import TOKEN_VARIABLE
 from conformance.verdicts import Attempt
 
@@ -79,8 +81,9 @@ class Workshop:
         try:
             told = self._told(finding.requirement.id, attempts)
             if not self.has_operator:
-                return self._unrun(finding, told, path)
+                return self._unrun(finding, told, attempts, path)
             lines, evidence = self._shown(told[0].lines, finding)
+            self._check(lines, evidence, attempts)
         except CannotReproduce as exc:
             return Reproducer(reason=str(exc))
         before = frames_of(lines)
@@ -97,23 +100,40 @@ class Workshop:
             script=lines,
         )
 
-    def _unrun(self, finding: FindingFile, told: list[Told], path: Path) -> Reproducer:
+    def _unrun(
+        self, finding: FindingFile, told: list[Told], attempts: Sequence[Attempt], path: Path
+    ) -> Reproducer:
         """Write a file that cannot be run here, since what it needs can be used but once; what shows it is what came then.
 
         Raises:
-            CannotReproduce: If nothing came that does not come from the reference server.
+            CannotReproduce: If nothing came that does not come from the reference server, or a file would hold a credential.
 
         """
         lines = [line for line in told[0].lines if line["do"] != "pause"]
         came = [Execution(seen=one.seen) for one in told]
         for evidence in by_relevance(candidates(came, self._look(lines, self.reference)), finding.observed):
             if not execute(lines, self.reference, is_seen=evidence.code, patience_s=PATIENCE_S).is_seen:
+                self._check(lines, evidence, attempts)
                 path.write_text(self._text(finding, lines, evidence, path.name), encoding="utf-8")
                 frames = frames_of(lines)
                 return Reproducer(
                     file=path.name, evidence=evidence.words, frames=frames, frames_before=frames, script=lines
                 )
         raise CannotReproduce(_NO_DIFFERENCE)
+
+    def _check(self, lines: list[Line], evidence: Evidence, attempts: Sequence[Attempt]) -> None:
+        """Make sure that neither a script nor what shows the finding holds a credential that was used.
+
+        Raises:
+            CannotReproduce: If one of them does.
+
+        """
+        made = [step for attempt in attempts for step in attempt.steps if isinstance(step, AgentMade)]
+        used = [self.endpoint.token, *(secret for step in made for secret in step.secrets)]
+        held = [secret for secret in used if len(secret) >= SHORTEST]
+        text = "\n".join([*statements(lines), evidence.code, evidence.words])
+        if without(held, text) != text:
+            raise CannotReproduce("it would hold a credential")
 
     # The script
 

@@ -42,6 +42,7 @@ class ControlProvisioner(Provisioner):
         self._ca = endpoint.ca
         self._timeout_s = endpoint.profile.timeouts.connect_s
         self._transcript = Transcript()
+        self._transcript.hide(token)
         self._wire: Wire | None = None
         self._session = Session(SERIALIZERS[VSN])
         self._is_misreferring = False
@@ -75,9 +76,8 @@ class ControlProvisioner(Provisioner):
         if answer is None:
             raise CannotTest(f"control socket {self._shown}: the join of {TOPIC!r} is not answered")
         if answer["status"] != "ok":
-            raise CannotTest(
-                f"control socket {self._shown}: the join of {TOPIC!r} is refused: {answer['response']}"
-            )
+            why = self._transcript.redacted(str(answer["response"]))
+            raise CannotTest(f"control socket {self._shown}: the join of {TOPIC!r} is refused: {why}")
 
     def create_agent(self, participant: Participant, attributes: Mapping[str, Any]) -> Agent:
         """Make an agent (`create_agent`)."""
@@ -110,7 +110,8 @@ class ControlProvisioner(Provisioner):
         if answer is None:
             raise ProvisionerGaveOut(f"the control topic does not answer {event}")
         if answer["status"] != "ok" or not isinstance(answer["response"], Mapping):
-            raise CannotProvision(f"the control topic refuses {event}: {answer['response']}")
+            why = self._transcript.redacted(str(answer["response"]))
+            raise CannotProvision(f"the control topic refuses {event}: {why}")
         return answer["response"]
 
     def _may_ask_again(self, event: str) -> bool:

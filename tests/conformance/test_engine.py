@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -114,6 +115,35 @@ def test_blame_is_typed(result_of: Any, exception: Exception, verdict: Verdict) 
     result = result_of(raising(exception))
     assert (result.verdict, result.attempts in {0, 1}) == (verdict, True)
     assert str(exception) in (result.reason or "")
+
+
+@pytest.mark.parametrize("is_part", [False, True], ids=["attempt", "example"])
+def test_what_an_attempt_says_holds_no_credential_that_the_endpoint_quotes(
+    bench_at: Any, is_part: bool
+) -> None:
+    """Neither a breach nor advice, also where one of several examples of the attempt has seen it; all else is told."""
+
+    def run(lab: Lab) -> None:
+        seeing = lab.example(1) if is_part else lab
+        agent = seeing.agent("alice")
+        quoted = f"key {agent.api_key} and {quote(agent.session_token, safe='')} are bad"
+        lab.advise(ADVICE, f"not {agent.api_key}", quoted)
+        raise Violation(BINDING, f"no {agent.api_key}", quoted)
+
+    attempt = run_once(bench_at(), Case("task/some", "task", (BINDING,), "Something.", run), 1)
+    told = [(one.expected, one.observed) for one in attempt.breaches]
+    hidden = "key [REDACTED] and [REDACTED] are bad"
+    assert told == [("no [REDACTED]", hidden), ("not [REDACTED]", hidden)]
+
+
+@pytest.mark.parametrize("blame", [CannotTell, CannotProvision, ValueError])
+def test_a_reason_holds_no_credential_that_the_endpoint_quotes(result_of: Any, blame: Any) -> None:
+    """Whoever is to blame."""
+
+    def run(lab: Lab) -> None:
+        raise blame(f"refused: {lab.agent('alice').api_key}")
+
+    assert result_of(run).reason.endswith("refused: [REDACTED]")
 
 
 def answered(*exceptions: Exception | None) -> Run:

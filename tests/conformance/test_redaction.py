@@ -12,11 +12,14 @@ from rich.console import Console
 from conformance.catalogue import all_cases, select
 from conformance.check import Plan, run_check
 from conformance.endpoint import read_endpoint
+from conformance.faults import CannotProvision
 from conformance.fixtures.provision import Agent
 from conformance.provisioning.control import ControlProvisioner
+from conformance.provisioning.opening import provisioning
 from reports.run_folder import RunFolder
 from reports.terminal import render_summary
 from specs.model import Api
+from specs.participants import derive_participant
 
 SERVE = Path(__file__).parents[1] / "innocent_servers" / "serve.py"
 
@@ -57,3 +60,18 @@ def test_no_credential_is_recorded_or_printed(
         assert "[REDACTED]" in text or name == "printed"
         shown = [secret for secret in secrets if secret in text or quote_plus(secret) in text]
         assert shown == [], name
+
+
+def test_a_control_topic_that_quotes_the_token_is_told_without_it(
+    api: Api, scripted: Any, react: Any
+) -> None:
+    """What it refuses a request with is shown, but for the operator's token."""
+    answer = react("error", response={"reason": "the token operator-of-this is bad"})
+    endpoint = read_endpoint(
+        None, {"url": scripted(create_agent=[answer]).url, "control_token": "operator-of-this"}
+    )
+    with (
+        provisioning(endpoint, api) as provisioner,
+        pytest.raises(CannotProvision, match=r"the token \[REDACTED\] is bad"),
+    ):
+        provisioner.create_agent(derive_participant(1, "redaction", "alice"), {"name": "alice"})

@@ -16,9 +16,12 @@ import pytest
 
 from conformance.case import Case
 from conformance.catalogue import all_cases
+from conformance.client.steps import AgentMade
 from conformance.endpoint import Endpoint
 from conformance.engine import run_case
-from conformance.findings.execution import Place
+from conformance.findings import reproducers
+from conformance.findings.evidence import Evidence
+from conformance.findings.execution import Execution, Place
 from conformance.findings.finding_file import FindingFile
 from conformance.findings.recording import record
 from conformance.findings.reproducers import Bounds, Workshop
@@ -158,3 +161,30 @@ def test_no_file_is_made_where_the_endpoint_is_gone(
 def _moved(step: Any, url: str) -> Any:
     """Return a step as if the endpoint had been where now nobody is."""
     return replace(step, url=step.url.replace(url, "ws://127.0.0.1:9")) if hasattr(step, "url") else step
+
+
+@pytest.mark.parametrize("has_operator", [True, False])
+def test_no_file_is_made_that_would_hold_a_credential(
+    bench: Bench,
+    honest_url: str,
+    finding: FindingFile,
+    attempts: tuple[Attempt, ...],
+    tmp_path: Path,
+    has_operator: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What shows the finding may be a text in which the endpoint quotes one."""
+    agent = next(step for step in attempts[0].steps if isinstance(step, AgentMade))
+    held = TOKEN if has_operator else agent.api_key
+    shows = Evidence("value", f"{held!r} != 'x'", f"it says {held}", 0, 1)
+    monkeypatch.setattr(reproducers, "candidates", lambda *_: [shows])
+    monkeypatch.setattr(reproducers, "by_relevance", lambda found, _observed: found)
+    monkeypatch.setattr(Workshop, "_shows", lambda *_, **__: True)
+    monkeypatch.setattr(reproducers, "execute", lambda *_, **__: Execution())
+    maker, path = (
+        workshop(bench.endpoint.url, honest_url, has_operator=has_operator),
+        tmp_path / "finding.py",
+    )
+    made = maker.make(finding, attempts, path)
+    assert (made.file, made.evidence, path.exists()) == (None, None, False)
+    assert "credential" in (made.reason or "")
