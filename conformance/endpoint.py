@@ -96,7 +96,7 @@ class Endpoint(Section):
 
 
 def checked_url(url: str) -> str:
-    """Return a ws:// or wss:// URL that has a host; raise ValueError naming what is wrong."""
+    """Return a ws:// or wss:// URL that has a host which can be looked up; raise ValueError naming what is wrong."""
     try:
         parts = urlsplit(url)
         has_host = bool(parts.hostname) and parts.port != 0
@@ -106,9 +106,18 @@ def checked_url(url: str) -> str:
         raise ValueError("the URL must start with ws:// or wss://")
     if not has_host:
         raise ValueError("the URL names no host")
+    if not _is_name(parts.hostname or ""):
+        raise ValueError(f"the URL names no host: {parts.hostname!r} is no name")
     if parts.query or parts.fragment:
         raise ValueError("the URL must have no query: credentials come from the provisioner")
     return url.rstrip("/")
+
+
+def _is_name(host: str) -> bool:
+    try:
+        return host.isprintable() and bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def base_of(url: str, api: Api) -> str:

@@ -120,6 +120,8 @@ def target_of(url: str | None, flags: dict[str, Any], written: PlanFile, seed: i
             _consented(flags["control"], flags, written)
         if flags["provision"] == "control" and not flags["control_token"]:
             raise ConfigurationFaulty(f"no control token is given: use --control-token or {TOKEN_VARIABLE}")
+        if flags["control"]:
+            host_of(flags["control"])
         yield Target(checked, flags["control_token"] or "")
         return
     if flags["control"] or flags["ca"]:

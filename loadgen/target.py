@@ -94,6 +94,21 @@ def checked_url(url: str, *, is_owned: bool) -> str:
         CannotTest: If its host has no address.
 
     """
+    host, port = host_of(url)
+    if not is_owned and not _is_loopback(host, port or 80):
+        raise ConfigurationFaulty(
+            f"{host} is another machine; a load test may bring it down: add --i-own-this-target if it is yours"
+        )
+    return url.rstrip("/")
+
+
+def host_of(url: str) -> tuple[str, int | None]:
+    """Return host and port of a URL; no port where it names none.
+
+    Raises:
+        ConfigurationFaulty: If it is no ws:// or wss:// URL, has a query, or its host can be no name.
+
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -105,11 +120,13 @@ def checked_url(url: str, *, is_owned: bool) -> str:
         raise ConfigurationFaulty(
             f"{url!r}: the URL must have no query: credentials come from the provisioner"
         )
-    if not is_owned and not _is_loopback(host, port or 80):
-        raise ConfigurationFaulty(
-            f"{host} is another machine; a load test may bring it down: add --i-own-this-target if it is yours"
-        )
-    return url.rstrip("/")
+    try:
+        is_name = host.isprintable() and bool(host.encode("idna"))
+    except UnicodeError:
+        is_name = False
+    if not is_name:
+        raise ConfigurationFaulty(f"{url!r}: the URL names no host: {host!r} is no name")
+    return host, port
 
 
 def host_of(url: str) -> str | None:

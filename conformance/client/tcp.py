@@ -31,7 +31,8 @@ def open_tcp(url: str, timeout_s: float, *, ca: Path | None = None) -> socket.so
     try:
         sock = socket.create_connection((parts.hostname or "", port), timeout=timeout_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except OSError as exc:
+    except (OSError, ValueError) as exc:
+        # Not every host can be asked for.
         raise Unreachable(f"{where}: {exc}") from exc
     if parts.scheme != "wss":
         return sock

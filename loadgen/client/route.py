@@ -47,8 +47,9 @@ def route_to(url: str, ca: Path | None = None) -> Route:
     host, is_tls = parts.hostname or "", parts.scheme == "wss"
     try:
         found = socket.getaddrinfo(host, parts.port or (443 if is_tls else 80), type=socket.SOCK_STREAM)
-    except OSError as fault:
-        raise NoRoute(f"{host}: {fault.strerror}") from fault
+    except (OSError, ValueError) as fault:
+        # Not every host can be asked for.
+        raise NoRoute(f"{host}: {getattr(fault, 'strerror', None) or fault}") from fault
     family, _, _, _, address = found[0]
     try:
         context = ssl.create_default_context(cafile=ca) if is_tls else None

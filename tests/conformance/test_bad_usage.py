@@ -138,6 +138,8 @@ def test_a_missing_endpoint_file_is_wrong_usage(wireproof: Any) -> None:
         (["check", "ws://"], ["host"]),
         (["check", "ws://127.0.0.1:99999"], ["URL"]),
         (["check", "ws://h?api_key=k"], ["query"]),
+        (["check", "ws://host..name:4000"], ["host..name"]),
+        (["check", NOBODY, "--control", "ws://host..name"], ["control", "host..name"]),
         (["check", NOBODY, "--control", "http://h"], ["control"]),
         (["check", "--control", "ws://127.0.0.1:1"], ["--control"]),
         (["check", "--include", "nothing/like-this"], ["nothing/like-this"]),

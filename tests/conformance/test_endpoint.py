@@ -97,7 +97,11 @@ def test_base_and_socket_urls_are_both_taken(api: Api, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "h:1", "http://h", "ws://", "ws://:80", "ws://h:0", "ws://h:x", "ws://h?a=b", "ws://h#f"]
+    "url",
+    [
+        *("", "h:1", "http://h", "ws://", "ws://:80", "ws://h:0", "ws://h:x", "ws://h?a=b", "ws://h#f"),
+        *("ws://host..name", f"ws://{'h' * 70}.example", "ws://.h", "ws://h\0h"),
+    ],
 )
 def test_what_is_no_websocket_url_is_refused(url: str) -> None:
     """Each is refused with a reason."""

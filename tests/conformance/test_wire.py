@@ -213,6 +213,13 @@ def test_a_closed_port_is_unreachable() -> None:
         connect(f"ws://127.0.0.1:{port}")
 
 
+@pytest.mark.parametrize("host", ["host..name", "h" * 70, "h\0h"])
+def test_a_host_that_cannot_be_asked_for_is_unreachable(host: str) -> None:
+    """Whatever Python makes of it, it is no fault of ours."""
+    with pytest.raises(Unreachable, match="cannot connect to h"):
+        connect(f"ws://{host}:9")
+
+
 def test_credentials_stay_out_of_the_transcript(served: Any) -> None:
     """What is hidden before it is used is in no entry: not in the URL, not in what is sent or comes back."""
     transcript = Transcript()

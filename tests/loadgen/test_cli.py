@@ -24,6 +24,8 @@ from loadgen.plan import TOKEN_VARIABLE, Plan
         (["ws://127.0.0.1:9"], "no control token"),
         (["http://127.0.0.1:9", "--control-token", "x"], "ws://"),
         (["--control", "ws://127.0.0.1:9"], "none is given"),
+        (["ws://127.0.0.1:9", "--control-token", "x", "--control", "ws://host..name"], "host..name"),
+        (["ws://host..name", "--control-token", "x", "--i-own-this-target"], "host..name"),
         (["--scenario", "dancing"], "task-streaming"),
         (["--set", "burst"], "NAME=VALUE"),
         (["--set", "burst=quick"], "burst"),

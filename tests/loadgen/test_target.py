@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from loadgen.client.route import NoRoute, route_to
 from loadgen.faults import CannotTest, ConfigurationFaulty
 from loadgen.target import checked_url
 
@@ -31,12 +32,22 @@ def test_another_machine_must_be_ones_own() -> None:
         "ws://127.0.0.1:0",
         "ws://[::1",
         "ws://127.0.0.1?a=b",
+        "ws://host..name",
+        f"ws://{'h' * 70}.example",
+        "ws://h\0h",
     ],
 )
 def test_what_is_no_url_is_refused(url: str) -> None:
     """A user is told what a URL looks like."""
     with pytest.raises(ConfigurationFaulty):
         checked_url(url, is_owned=True)
+
+
+@pytest.mark.parametrize("host", ["host..name", "h" * 70, "h\0h"])
+def test_there_is_no_route_to_a_host_that_cannot_be_asked_for(host: str) -> None:
+    """Whatever Python makes of it."""
+    with pytest.raises(NoRoute, match=r"^h"):
+        route_to(f"ws://{host}:9")
 
 
 def test_a_host_without_an_address_cannot_be_tested() -> None:
