@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ def seconds_of(text: str) -> float:
     """Return how many seconds a span such as `500ms`, `90s`, `2m` or `1h` has.
 
     Raises:
-        ConfigurationFaulty: If the text is no such span, or one of no length.
+        ConfigurationFaulty: If the text is no such span, or one of no length or no end.
 
     Example:
         >>> seconds_of("500ms"), seconds_of("2m")
@@ -45,7 +46,7 @@ def seconds_of(text: str) -> float:
     """
     found = _SPAN.fullmatch(text.strip())
     seconds = float(found.group(1)) * _UNITS_S[found.group(2)] if found else 0.0
-    if seconds <= 0:
+    if not 0 < seconds < math.inf:
         raise ConfigurationFaulty(f"not a span of time: {text!r}; write it like 500ms, 90s or 2m")
     return seconds
 

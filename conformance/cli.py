@@ -126,7 +126,9 @@ def check(
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(min=0.01, metavar="R", help="At most so many connections and frames a second."),
+        typer.Option(
+            min=0.01, max=1_000_000, metavar="R", help="At most so many connections and frames a second."
+        ),
     ] = None,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Send nothing that changes anything at the endpoint.")

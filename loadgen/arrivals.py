@@ -139,7 +139,10 @@ def span_s(text: str) -> float:
     match = _SPAN.fullmatch(text.strip())
     if match is None:
         raise ConfigurationFaulty(f"{text!r} is no time; write 90s, 500ms, 2m or 1h")
-    return _number(match[1], text) * _UNIT_S[match[2]]
+    span = _number(match[1], text) * _UNIT_S[match[2]]
+    if not math.isfinite(span):
+        raise ConfigurationFaulty(f"{text!r} has no end")
+    return span
 
 
 def _per_s(text: str) -> float:
@@ -151,9 +154,12 @@ def _per_s(text: str) -> float:
 
 def _number(digits: str, text: str) -> float:
     try:
-        return float(digits)
+        number = float(digits)
     except ValueError:
-        raise ConfigurationFaulty(f"{text!r}: {digits!r} is no number") from None
+        number = math.inf
+    if not math.isfinite(number):
+        raise ConfigurationFaulty(f"{text!r}: {digits!r} is no number")
+    return number
 
 
 def _constant(text: str, duration_s: float) -> list[Segment]:

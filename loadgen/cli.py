@@ -170,7 +170,7 @@ def plan_of(flags: dict[str, Any], written: PlanFile, seed: int) -> Plan:
         arrivals=parse_arrivals(chosen("arrivals", "closed"), duration_s),
         duration_s=duration_s,
         agents=chosen("agents", 100),
-        parameters={**written.parameters, **_parameters(flags["parameter"] or [])},
+        parameters=_parameters(written.parameters, flags["parameter"] or []),
         agents_per_user=chosen("agents_per_user", 10),
         connections_per_s=connections_per_s,
         processes=flags["processes"],
@@ -183,8 +183,8 @@ def plan_of(flags: dict[str, Any], written: PlanFile, seed: int) -> Plan:
     )
 
 
-def _parameters(texts: list[str]) -> dict[str, Any]:
-    parameters: dict[str, Any] = {}
+def _parameters(written: dict[str, Any], texts: list[str]) -> dict[str, Any]:
+    parameters = dict(written)
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
@@ -193,6 +193,11 @@ def _parameters(texts: list[str]) -> dict[str, Any]:
             parameters[name] = json.loads(value)
         except ValueError:
             parameters[name] = value
+    for name, value in parameters.items():
+        try:
+            json.dumps(value, allow_nan=False, default=str)
+        except ValueError as fault:
+            raise ConfigurationFaulty(f"parameter {name!r}: infinity and NaN are no numbers here") from fault
     return parameters
 
 

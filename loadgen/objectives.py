@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from dataclasses import dataclass
@@ -203,7 +204,7 @@ def parse_objective(text: str) -> Objective:
     try:
         # Decimal, so that 99.9% is 0.999 and not a little more.
         threshold = float(Decimal(number) * Decimal(_UNITS.get(unit or "", "1")))
-        known = _is_known(name)
+        known = _is_known(name) and math.isfinite(threshold)
     except (ValueError, InvalidOperation):
         known = False
     if not known:

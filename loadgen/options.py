@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from loadgen.plan import TOKEN_VARIABLE
+from loadgen.plan import LEAST_PER_S, MOST_PER_S, TOKEN_VARIABLE
 
 Url = Annotated[str | None, typer.Argument(help="ws:// or wss://; without it an own reference server.")]
 Scenario = Annotated[str | None, typer.Option(help="Name of a scenario, or a Python file with one.")]
@@ -26,7 +26,8 @@ Parameters = Annotated[
 ]
 AgentsPerUser = Annotated[int | None, typer.Option(min=1, help="Agents that one Locust user is.")]
 ConnectionsPerS = Annotated[
-    float | None, typer.Option(min=0.1, help="Ceiling of connections opened a second.")
+    float | None,
+    typer.Option(min=LEAST_PER_S, max=MOST_PER_S, help="Ceiling of connections opened a second."),
 ]
 Processes = Annotated[int, typer.Option(min=1, help="Processes of the generator.")]
 Control = Annotated[str | None, typer.Option(metavar="URL", help="The control socket, if elsewhere.")]

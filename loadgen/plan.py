@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -16,6 +16,10 @@ PLAN_VARIABLE: Final = "WIREPROOF_LOAD_PLAN"
 FOLDER_VARIABLE: Final = "WIREPROOF_LOAD_FOLDER"
 """Where a worker keeps what it has measured itself; nowhere where it is not set."""
 TOKEN_VARIABLE: Final = "WIREPROOF_CONTROL_TOKEN"  # noqa: S105 - the name of a variable, not a token
+
+LEAST_PER_S: Final = 0.1
+MOST_PER_S: Final = 1_000_000.0
+"""What a rate may be: more is no figure that anybody means."""
 
 Provisioning = Literal["control", "invented"]
 
@@ -75,9 +79,9 @@ class PlanFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str | None = None
     scenario: str | None = None
     parameters: dict[str, Any] = {}
-    agents: int | None = None
-    agents_per_user: int | None = None
-    connections_per_s: float | None = None
+    agents: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    agents_per_user: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    connections_per_s: Annotated[float, msgspec.Meta(ge=LEAST_PER_S, le=MOST_PER_S)] | None = None
     arrivals: str | None = None
     duration: str | None = None
     objectives: list[str] = []

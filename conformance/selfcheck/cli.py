@@ -69,7 +69,10 @@ def selfcheck(
         ),
     ] = None,
     silence_s: Annotated[
-        float, typer.Option(min=1, help="How long a case may take until server or suite counts as hanging.")
+        float,
+        typer.Option(
+            min=1, max=86_400, help="How long a case may take until server or suite counts as hanging."
+        ),
     ] = 120.0,
     servers: Annotated[
         str | None,

@@ -20,7 +20,7 @@ from loadgen.capacity.search import Search
 from loadgen.capacity.terminal import render, step_line
 from loadgen.cli import new_folder, one_line_errors, plan_of, target_of
 from loadgen.faults import ConfigurationFaulty
-from loadgen.plan import PlanFile, read_plan_file
+from loadgen.plan import LEAST_PER_S, MOST_PER_S, PlanFile, read_plan_file
 from loadgen.progress import Progress
 
 if TYPE_CHECKING:
@@ -45,8 +45,13 @@ def capacity(
     plan: options.PlanPath = None,
     objective: options.Objectives = None,
     parameter: options.Parameters = None,
-    first: Annotated[float, typer.Option("--from", min=0.1, help="Arrivals a second to begin with.")] = 50.0,
-    most: Annotated[float, typer.Option("--to", min=0.1, help="Try no more a second.")] = 100_000.0,
+    first: Annotated[
+        float,
+        typer.Option("--from", min=LEAST_PER_S, max=MOST_PER_S, help="Arrivals a second to begin with."),
+    ] = 50.0,
+    most: Annotated[
+        float, typer.Option("--to", min=LEAST_PER_S, max=MOST_PER_S, help="Try no more a second.")
+    ] = 100_000.0,
     precision: Annotated[
         float, typer.Option(min=0.001, max=0.5, help="How near to the edge, as a share.")
     ] = 0.02,
@@ -60,10 +65,12 @@ def capacity(
         str, typer.Option(metavar="TIME", help="And at most so long, even if a percentile needs more.")
     ] = "2m",
     knee_factor: Annotated[
-        float, typer.Option(min=1.0, help="How often the p99 of the lowest step ends at the knee.")
+        float,
+        typer.Option(min=1.0, max=1000.0, help="How often the p99 of the lowest step ends at the knee."),
     ] = 3.0,
     at_least: Annotated[
-        float | None, typer.Option(metavar="RATE", help="Exit code 1 where the capacity is less.")
+        float | None,
+        typer.Option(min=0.0, max=MOST_PER_S, metavar="RATE", help="Exit code 1 where the capacity is less."),
     ] = None,
     agents_per_user: options.AgentsPerUser = None,
     connections_per_s: options.ConnectionsPerS = None,

@@ -32,7 +32,8 @@ def compare_(
         float, typer.Option(min=0.5, max=0.9999, help="That nothing is called different by chance.")
     ] = 0.95,
     tolerance: Annotated[
-        float, typer.Option(min=0.0, help="Share of the base below which a difference does not matter.")
+        float,
+        typer.Option(min=0.0, max=1000.0, help="Share of the base below which a difference does not matter."),
     ] = 0.05,
     show_all: Annotated[bool, typer.Option("--all", help="Show what is noise, too.")] = False,
     as_json: options.AsJson = False,

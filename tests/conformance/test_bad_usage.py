@@ -153,6 +153,7 @@ def test_a_missing_endpoint_file_is_wrong_usage(wireproof: Any) -> None:
         (["check", "--workers", "0"], ["--workers"]),
         (["check", "--budget", "soon"], ["soon", "90s"]),
         (["check", "--budget", "0s"], ["0s"]),
+        (["check", "--rate", "inf"], ["--rate"]),
         (["check", "--shard", "3/2"], ["3/2"]),
         (["check", "--include", "heartbeat/answered", "--shard", "1/50"], ["shard"]),
         (["check", "--nonsense"], ["--nonsense"]),

@@ -84,6 +84,7 @@ def test_the_closed_model_offers_nothing() -> None:
         "0/s",
         "100/s+poisson2",
         "closed:2",
+        f"{'9' * 400}/s",
     ],
 )
 def test_what_is_no_shape_is_refused_in_one_line(text: str) -> None:
@@ -108,3 +109,10 @@ def test_times_have_units() -> None:
     assert [span_s(text) for text in ("250ms", "2s", "1.5m", "1h")] == [0.25, 2, 90, 3_600]
     with pytest.raises(ConfigurationFaulty):
         span_s("5")
+
+
+@pytest.mark.parametrize("text", [f"{'9' * 400}s", f"{'9' * 308}h"])
+def test_a_time_without_end_is_refused(text: str) -> None:
+    """A run has to end."""
+    with pytest.raises(ConfigurationFaulty):
+        span_s(text)

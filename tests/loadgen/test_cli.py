@@ -7,11 +7,14 @@ from typing import NoReturn
 
 import msgspec
 import pytest
+from typer import Typer
 from typer.testing import CliRunner
 
 from loadgen.arrivals import parse_arrivals
-from loadgen.cli import app
+from loadgen.capacity.cli import app as capacity_app
+from loadgen.cli import app as load_app
 from loadgen.command import Errand, carry_out
+from loadgen.comparison.cli import app as comparison_app
 from loadgen.faults import CannotTest
 from loadgen.machines import Master
 from loadgen.plan import TOKEN_VARIABLE, Plan
@@ -29,6 +32,9 @@ from loadgen.plan import TOKEN_VARIABLE, Plan
         (["--scenario", "dancing"], "task-streaming"),
         (["--set", "burst"], "NAME=VALUE"),
         (["--set", "burst=quick"], "burst"),
+        (["--set", "burst=NaN"], "burst"),
+        (["--set", "burst=[1e999]"], "burst"),
+        (["--duration", f"{'9' * 400}h"], "no number"),
         (["--arrivals", "often"], "spike"),
         (["--duration", "0s"], "longer than nothing"),
         (["--duration", "soon"], "90s"),
@@ -47,7 +53,7 @@ def test_wrong_usage_is_one_line(options: list[str], told: str, monkeypatch: pyt
     """It is exit code 2, says what is wrong, and starts no server for it."""
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     monkeypatch.setattr("loadgen.cli.signal.signal", lambda *_: None)
-    done = CliRunner().invoke(app, options)
+    done = CliRunner().invoke(load_app, options)
     assert (done.exit_code, done.stdout) == (2, "")
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
@@ -77,7 +83,7 @@ def test_a_plan_that_must_not_be_run_is_one_line(
     path = tmp_path / "plan.toml"
     path.write_text(written)
     arguments = [*options, "--plan", str(path), "--control-token", "x", "--run-dir", str(tmp_path / "run")]
-    done = CliRunner().invoke(app, arguments)
+    done = CliRunner().invoke(load_app, arguments)
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert written.split()[0] in done.stderr or "--i-own-this-target" in done.stderr
 
@@ -106,7 +112,7 @@ def test_ones_own_server_may_be_loaded(
     path = tmp_path / "plan.toml"
     path.write_text(written)
     arguments = [*options, "--plan", str(path), "--control-token", "x", "--run-dir", str(tmp_path / "run")]
-    done = CliRunner().invoke(app, arguments)
+    done = CliRunner().invoke(load_app, arguments)
     assert (done.exit_code, "far enough" in done.stderr) == (3, True), done.stderr
     assert [plan.url for plan in aimed] == ["ws://192.0.2.1"]
 
@@ -123,3 +129,23 @@ def test_a_master_needs_no_sockets_for_agents(tmp_path: Path, monkeypatch: pytes
         with pytest.raises(CannotTest):
             carry_out(Errand(msgspec.structs.replace(plan, folder=str(folder)), master=master))
         assert len(asked) == number
+
+
+@pytest.mark.parametrize("number", ["inf", "nan"])
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (load_app, "--connections-per-s"),
+        (capacity_app, "--from"),
+        (capacity_app, "--to"),
+        (capacity_app, "--knee-factor"),
+        (capacity_app, "--at-least"),
+        (comparison_app, "--tolerance"),
+    ],
+)
+def test_what_is_no_figure_is_wrong_usage(command: Typer, option: str, number: str) -> None:
+    """Infinity and NaN are read as numbers, but nobody can mean them."""
+    folders = ["one", "other"] if command is comparison_app else []
+    done = CliRunner().invoke(command, [*folders, option, number])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert option in done.stderr

@@ -35,7 +35,13 @@ def test_a_plan_file_may_say_everything(tmp_path: Path) -> None:
     assert (read.scenario, read.agents, read.parameters) == ("transfers", 40, {"twice": 0.5})
 
 
-@pytest.mark.parametrize("content", ["agents = 'many'", "speed = 3", "agents = ", "\udcff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("agents = 'many'", "speed = 3", "agents = ", "\udcff", "agents = 0", "agents_per_user = -1"),
+        *(f"connections_per_s = {rate}" for rate in ("0", "inf", "nan")),
+    ],
+)
 def test_a_faulty_plan_file_is_told_in_one_line(tmp_path: Path, content: str) -> None:
     """A wrong type, an unknown key, what is no TOML, and a file that is not there."""
     path = tmp_path / "plan.toml"
