@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 USAGE_EXIT_CODE = 2
+FAULT_EXIT_CODE = 3
 INTERRUPTED_EXIT_CODE = 130
+DEBUG_VARIABLE = "WIREPROOF_DEBUG"
+ROOMS = frozenset({"conformance", "loadgen", "reference_server", "reports", "specs"})
 
 
 def build_app() -> typer.Typer:
@@ -55,7 +61,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a usage error is one line on standard error and exit code 2."""
+    """Run the command line; a usage error is one line on standard error and exit code 2, a fault of our own one and 3."""
     try:
         code = build_app()(prog_name="wireproof", standalone_mode=False)
     except typer.TyperException as exc:
@@ -67,7 +73,29 @@ def main() -> None:
         code = USAGE_EXIT_CODE
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED_EXIT_CODE
+    except Exception as exc:
+        if sys.excepthook is not sys.__excepthook__:
+            # A server that runs writes it into its log.
+            raise
+        # By Python's own exit code something would have been found.
+        code = FAULT_EXIT_CODE
+        _tell(exc)
     sys.exit(code)
+
+
+def _tell(exc: Exception) -> None:
+    """Say in one line what went wrong; what an exception says may hold credentials, and is shown to who asks for it."""
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(exc)
+    if isinstance(exc, OSError) and exc.strerror:
+        of = f": {exc.filename}" if exc.filename else ""
+        typer.echo(f"wireproof: cannot go on: {exc.strerror}{of}", err=True)
+        return
+    frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(exc.__traceback__)]
+    own = [f"{path.parent.name}/{path.name}:{line}" for path, line in frames if ROOMS & {*path.parts}]
+    where = f" at {own[-1]}" if own else ""
+    told = f"internal error: {type(exc).__name__}{where}; please report it with what {DEBUG_VARIABLE}=1 shows"
+    typer.echo(f"wireproof: {told}", err=True)
 
 
 if __name__ == "__main__":

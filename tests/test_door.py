@@ -1,0 +1,73 @@
+"""The command itself: what nobody has expected is one line on standard error, and never taken for a finding."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+import wireproof
+from conformance.budget import seconds_of
+
+COULD_NOT_TEST = 3
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, fault: Exception | None) -> object:
+    """Return the exit code of a command in which something goes wrong: this, or what a room of ours raises."""
+
+    def run(**_: object) -> None:
+        if fault is not None:
+            raise fault
+        seconds_of(None)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(wireproof, "build_app", lambda: run)
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    with pytest.raises(SystemExit) as end:
+        wireproof.main()
+    return end.value.code
+
+
+def test_a_fault_of_our_own_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says where, and how to see more; what the exception says may hold a credential."""
+    monkeypatch.delenv(wireproof.DEBUG_VARIABLE, raising=False)
+    assert ended(monkeypatch, None) == COULD_NOT_TEST
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("wireproof: internal error: AttributeError at conformance/budget.py:")
+    assert wireproof.DEBUG_VARIABLE in line
+    assert ended(monkeypatch, ValueError("s3cret")) == COULD_NOT_TEST
+    assert "s3cret" not in capsys.readouterr().err
+
+
+def test_whoever_asks_for_it_sees_everything(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A traceback, and then the line."""
+    monkeypatch.setenv(wireproof.DEBUG_VARIABLE, "1")
+    assert ended(monkeypatch, ValueError("what it is")) == COULD_NOT_TEST
+    told = capsys.readouterr().err
+    assert told.startswith("Traceback")
+    assert "ValueError: what it is" in told
+    assert told.splitlines()[-1].startswith("wireproof: internal error: ValueError")
+
+
+def test_what_the_system_refuses_is_said_as_such(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk is nothing to report."""
+    monkeypatch.delenv(wireproof.DEBUG_VARIABLE, raising=False)
+    assert ended(monkeypatch, OSError(28, "No space left on device", "run.jsonl")) == COULD_NOT_TEST
+    assert capsys.readouterr().err == "wireproof: cannot go on: No space left on device: run.jsonl\n"
+
+
+def test_a_server_writes_it_into_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has taken over what becomes of uncaught exceptions gets this one as well."""
+
+    def run(**_: object) -> None:
+        monkeypatch.setattr(sys, "excepthook", lambda *_: None)
+        raise ValueError
+
+    monkeypatch.setattr(wireproof, "build_app", lambda: run)
+    with pytest.raises(ValueError, match=r"^$"):
+        wireproof.main()
