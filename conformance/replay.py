@@ -36,6 +36,9 @@ from specs.model import Api
 
 app = typer.Typer()
 
+_DESCRIBED = ("paths", "params", "timeouts")
+"""What of a profile says how the endpoint is spoken to."""
+
 
 @app.command()
 def replay(
@@ -136,7 +139,7 @@ def _endpoint(
 ) -> Iterator[Endpoint]:
     """Give what the finding is to be run against: that of the command line, else that of the file."""
     if endpoint is not None:
-        yield read_endpoint(endpoint, overrides)
+        yield _as_found(finding, read_endpoint(endpoint, overrides), endpoint)
         return
     if overrides["url"] is None and finding.endpoint.is_own:
         with own_server(spec, finding.seed) as server:
@@ -153,6 +156,21 @@ def _endpoint(
         )
     given = {name: value for name, value in overrides.items() if value is not None}
     yield _with_profile(finding, read_endpoint(None, {**known, **given}))
+
+
+def _as_found(finding: FindingFile, given: Endpoint, path: Path) -> Endpoint:
+    """Return an endpoint with the serializer of the finding, and say in what else its file differs from that run."""
+    then = _with_profile(finding, given).profile
+    if given.profile.vsn != then.vsn:
+        typer.echo(
+            f"wireproof: {path}: vsn is {given.profile.vsn}; {then.vsn} is used, as in the run of the finding",
+            err=True,
+        )
+    others = [name for name in _DESCRIBED if getattr(given.profile, name) != getattr(then, name)]
+    if others:
+        names = ", ".join(others)
+        typer.echo(f"wireproof: {path}: not as in the run of the finding, and used: {names}", err=True)
+    return given.model_copy(update={"profile": given.profile.model_copy(update={"vsn": then.vsn})})
 
 
 def _with_profile(finding: FindingFile, endpoint: Endpoint) -> Endpoint:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from conformance.findings.finding_file import read
+from conformance.replay import _endpoint
 from tests.conformance.findings.checking import Checked, command
 
 
@@ -31,6 +33,25 @@ def test_nobody_there_could_not_be_tested(checked: Checked) -> None:
     """An endpoint that cannot be reached is one line and exit code 3."""
     done = command("replay", str(checked.file), "ws://127.0.0.1:9")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (3, "", 1)
+
+
+@pytest.mark.parametrize("vsn", ["1.0.0", "2.0.0"])
+def test_an_endpoint_file_is_replayed_in_the_serializer_of_the_finding(
+    checked: Checked, tmp_path: Path, vsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run may have been given another than the file; what differs from it is said."""
+    table = checked.table()
+    table["endpoint"]["profile"]["vsn"] = vsn
+    path, endpoint = tmp_path / "finding.json", tmp_path / "endpoint.toml"
+    path.write_text(json.dumps(table), encoding="utf-8")
+    endpoint.write_text('url = "ws://127.0.0.1:9"\n[profile.timeouts]\nreply_s = 1\n', encoding="utf-8")
+    with _endpoint(read(path), {"url": None}, endpoint, None) as described:
+        assert described.profile.vsn == vsn
+        assert described.profile.timeouts.reply_s == 1
+    told = capsys.readouterr().err
+    assert ("vsn is 2.0.0; 1.0.0 is used" in told) == (vsn == "1.0.0")
+    assert "timeouts" in told
+    assert "params" not in told
 
 
 @pytest.mark.parametrize(
