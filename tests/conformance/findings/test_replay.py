@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conformance import replay
+from conformance.catalogue import all_cases
+from conformance.endpoint import Endpoint
 from conformance.findings.finding_file import read
+from conformance.fixtures.lab import Bench
 from conformance.replay import _endpoint
+from conformance.verdicts import Attempt
+from specs.loader import load
 from tests.conformance.findings.checking import Checked, command
 
 
@@ -52,6 +59,31 @@ def test_an_endpoint_file_is_replayed_in_the_serializer_of_the_finding(
     assert ("vsn is 2.0.0; 1.0.0 is used" in told) == (vsn == "1.0.0")
     assert "timeouts" in told
     assert "params" not in told
+
+
+def test_each_time_has_the_patience_that_a_distant_endpoint_needs(
+    checked: Checked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How far it is, is measured once; nothing else is known of the time before."""
+    finding, api = read(checked.file), load()
+    case = next(case for case in all_cases(api) if case.id == finding.case)
+    benches: list[Bench] = []
+
+    def run(bench: Bench, *_: object) -> Attempt:
+        benches.append(bench)
+        stretches.append(bench.doubts.stretch())
+        bench.doubts.note_effect("payment", "some", has_come=False)
+        return Attempt((), ())
+
+    stretches: list[float] = []
+    monkeypatch.setattr(replay, "reach", lambda *_: None)
+    monkeypatch.setattr(replay, "provisioning", lambda *_: nullcontext())
+    monkeypatch.setattr(replay, "admit", lambda bench: bench.doubts.answer_times_s.append(0.02))
+    monkeypatch.setattr(replay, "run_once", run)
+    replay._repeat(finding, case, api, Endpoint(url="ws://127.0.0.1:9"), 3)
+    assert stretches == [2.0] * 3
+    assert len({bench.run for bench in benches}) == 3
+    assert [list(bench.doubts.missing_effects.values()) for bench in benches] == [[1]] * 3
 
 
 @pytest.mark.parametrize(
