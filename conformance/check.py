@@ -135,8 +135,6 @@ def run_check(plan: Plan, folder: RunFolder, *, quiet: bool) -> Run:
         writer.footer(footer)
     run = Run(header=header, cases=results, footer=footer)
     write_junit(run, folder.junit, plan.gate.reasons(results) if plan.gate is not None else None)
-    if plan.gate is not None:
-        plan.gate.update(results)
     recorded = record(folder.path, run.cases, run.header, plan.api, plan.endpoint, is_own=plan.is_own)
     effort = _effort_left(plan)
     if recorded and effort is not None and not end.interrupted:

@@ -177,8 +177,7 @@ def check(
                 effort=effort,
             )
             run = run_check(plan, folder, quiet=as_json)
-    with whole_output(run.footer.exit_code):
-        _show(run, folder.path, gate, as_json=as_json)
+    _report(run, folder.path, gate, as_json=as_json)
     raise typer.Exit(run.footer.exit_code)
 
 
@@ -204,9 +203,18 @@ def _gate(path: Path | None, existing: list[Case], *, is_updating: bool) -> Gate
     return Gate.at(path, (case.id for case in existing), is_updating=is_updating)
 
 
+def _report(run: Run, folder: Path, gate: Gate | None, *, as_json: bool) -> None:
+    """Show a run, and whatever becomes of that write down what is known now."""
+    try:
+        with whole_output(run.footer.exit_code):
+            _show(run, folder, gate, as_json=as_json)
+    finally:
+        if gate is not None and gate.is_updating:
+            with one_line_errors():
+                typer.echo(gate.update(run.cases), err=True)
+
+
 def _show(run: Run, folder: Path, gate: Gate | None, *, as_json: bool) -> None:
-    if gate is not None and gate.is_updating:
-        typer.echo(gate.told(run.cases), err=True)
     comparison = gate.comparison(run.cases) if gate is not None else None
     if as_json:
         told = summary(run) if comparison is None else {**summary(run), "baseline": comparison.as_json()}

@@ -146,6 +146,22 @@ def write(path: Path, known: Iterable[KnownFinding]) -> None:
         raise ConfigurationFaulty(f"{path}: cannot be written: {exc.strerror}") from exc
 
 
+def demand_writable(path: Path) -> None:
+    """Make sure that a file of known findings can be written, and leave everything as it is.
+
+    Raises:
+        ConfigurationFaulty: If it cannot.
+
+    """
+    is_new = not path.exists()
+    try:
+        path.open("ab").close()
+        if is_new:
+            path.unlink()
+    except OSError as exc:
+        raise ConfigurationFaulty(f"{path}: cannot be written: {exc.strerror}") from exc
+
+
 def _table(entry: KnownFinding) -> str:
     lines = ["[[known]]"]
     for name, value in entry:

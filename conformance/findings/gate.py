@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.findings.baseline import Baseline, read, today, write
+from conformance.findings.baseline import Baseline, demand_writable, read, today, write
 from conformance.findings.comparison import ACCUSING, Comparison, accusing, compare
 from reports.exit_codes import ExitCode
 from reports.record import CaseResult, RunFooter, Verdict
@@ -30,9 +30,11 @@ class Gate:
         """Read a baseline; one that is to be updated need not be there yet.
 
         Raises:
-            ConfigurationFaulty: If it cannot be read or is no baseline.
+            ConfigurationFaulty: If it cannot be read or is no baseline, or is to be updated and cannot be written.
 
         """
+        if is_updating:
+            demand_writable(path)
         return cls(path, read(path, may_be_missing=is_updating), frozenset(existing), is_updating)
 
     def comparison(self, results: Iterable[CaseResult]) -> Comparison:
@@ -64,27 +66,23 @@ class Gate:
         note = f"{footer.note}; {compared.note()}" if footer.note else compared.note()
         return footer.model_copy(update={"exit_code": code, "note": note})
 
-    def update(self, results: Iterable[CaseResult]) -> None:
-        """Write what is known after a run, where that is asked for.
+    def update(self, results: Iterable[CaseResult]) -> str:
+        """Write what is known after a run, and say in one line how that has changed the file.
 
         Raises:
             ConfigurationFaulty: If the file cannot be written.
 
         """
-        if self.is_updating:
-            write(self.path, self.comparison(results).updated(self.baseline))
-
-    def _reasons_of(self, result: CaseResult) -> Iterable[str]:
-        entries = map(self.baseline.entry_of, accusing([result]))
-        return dict.fromkeys(entry.reason for entry in entries if entry is not None)
-
-    def told(self, results: Iterable[CaseResult]) -> str:
-        """Say in one line how an update has changed the file."""
         entries = self.comparison(results).updated(self.baseline)
+        write(self.path, entries)
         before, after = ({entry.key for entry in row} for row in (self.baseline.known, entries))
         without = sum(not entry.reason.strip() for entry in entries)
         told = f"{self.path}: {len(after - before)} added, {len(before - after)} dropped, {len(after)} in all"
         return told + (f"; {without} without a reason, which excuse nothing yet" if without else "")
+
+    def _reasons_of(self, result: CaseResult) -> Iterable[str]:
+        entries = map(self.baseline.entry_of, accusing([result]))
+        return dict.fromkeys(entry.reason for entry in entries if entry is not None)
 
 
 def _excused(result: CaseResult) -> CaseResult:
