@@ -120,8 +120,6 @@ def target_of(url: str | None, flags: dict[str, Any], written: PlanFile, seed: i
             _consented(flags["control"], flags, written)
         if flags["provision"] == "control" and not flags["control_token"]:
             raise ConfigurationFaulty(f"no control token is given: use --control-token or {TOKEN_VARIABLE}")
-        if flags["control"]:
-            host_of(flags["control"])
         yield Target(checked, flags["control_token"] or "")
         return
     if flags["control"] or flags["ca"]:
@@ -137,7 +135,7 @@ def _consented(url: str, flags: dict[str, Any], written: PlanFile) -> str:
         ConfigurationFaulty: If it may not; `checked_url` says what else.
 
     """
-    is_same = written.url is not None and host_of(written.url) == host_of(url)
+    is_same = written.url is not None and host_of(written.url)[0] == host_of(url)[0]
     is_owned = flags["i_own_this_target"] or (written.i_own_this_target and is_same)
     return checked_url(url, is_owned=is_owned)
 

@@ -129,14 +129,6 @@ def host_of(url: str) -> tuple[str, int | None]:
     return host, port
 
 
-def host_of(url: str) -> str | None:
-    """Return the host that a URL names; None where it names none."""
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
-
-
 def _is_loopback(host: str, port: int) -> bool:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

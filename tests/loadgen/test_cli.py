@@ -46,7 +46,6 @@ from loadgen.plan import TOKEN_VARIABLE, Plan
         (["ws://127.0.0.1:9", "--control-token", "x", "--control", "ws://192.0.2.1"], "--i-own-this-target"),
         (["ws://127.0.0.1:9", "--control-token", "x", "--control", "ws://127.0.0.1:99999"], "99999"),
         (["ws://127.0.0.1:9", "--control-token", "x", "--control", "http://127.0.0.1:9"], "ws://"),
-        (["--connections-per-s", "inf"], "connections"),
     ],
 )
 def test_wrong_usage_is_one_line(options: list[str], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
