@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conformance.faults import CannotTell
 from conformance.verbs.acting import done
@@ -14,6 +14,7 @@ from conformance.verbs.expectations import joined
 from conformance.verbs.figures import (
     VIEWER,
     Read,
+    agreeing,
     ask,
     board,
     cancel_task,
@@ -24,6 +25,7 @@ from conformance.verbs.figures import (
     metric,
     pay,
     periods_of,
+    reread,
     revenue,
     settled,
     summed_cells,
@@ -32,6 +34,7 @@ from conformance.verbs.figures import (
 from conformance.written import case
 
 if TYPE_CHECKING:
+    from conformance.client.peer import Answer
     from conformance.fixtures.lab import Lab
     from conformance.fixtures.stage import Stage
 
@@ -68,27 +71,38 @@ def revenue_of_transfers(lab: Lab) -> None:
     done(ledger.stage, "b", "reject_transfer", reason="no")
     ledger.propose("a", "9")
     demand_grown(stage, partial(revenue, stage), before, Decimal("12.8"), rule, "revenue")
-    asked = f"request_metrics tells the same revenue, {revenue(stage):f}"
-    told = settled(stage, partial(metric, stage, "revenue"), revenue(stage))
-    lab.demand(told == revenue(stage), rule, asked, f"{told:f}")
+    earned, told = agreeing(stage, partial(revenue, stage), partial(metric, stage, "revenue"))
+    lab.demand(told == earned, rule, f"request_metrics tells the same revenue, {earned:f}", f"{told:f}")
 
 
 @case("analytics_agent/time-series", "analytics/time-series-sums")
 def time_series(lab: Lab) -> None:
     """The points of a time series add up to the metric of the same period, for every metric and period."""
-    stage, rule = board(lab, AGENT), "analytics/time-series-sums"
+    stage = board(lab, AGENT)
     agent = stage.agents[VIEWER]
     client = complete_tasks(lab, agent, 2)
     fail_task(lab, agent, client)
     cancel_task(lab, agent, client)
     pay(lab, agent, "0.1", "0.2")
     for period in periods_of(stage.event("request_metrics")):
+        _await_counted(stage, period)
         for name in stage.event("request_time_series").payload["properties"]["metric"]["enum"]:
-            total = metric(stage, name, period)
-            summed = settled(stage, partial(summed_points, stage, name, period), total)
-            lab.demand(
-                summed == total, rule, f"the points of {name} over {period} add up to {total:f}", summed
-            )
+            _demand_summed(stage, name, period)
+
+
+def _await_counted(stage: Stage, period: str) -> None:
+    """Let two tasks and the last of the payments show in the metrics; that they do is for other cases."""
+    settled(stage, partial(metric, stage, "tasks_completed", period), Decimal(2))
+    settled(stage, partial(metric, stage, "revenue", period), Decimal("0.3"))
+
+
+def _demand_summed(stage: Stage, name: str, period: str) -> None:
+    """Demand that a time series adds up to its metric, once both have caught up."""
+    total, summed = agreeing(
+        stage, partial(metric, stage, name, period), partial(summed_points, stage, name, period)
+    )
+    expected = f"the points of {name} over {period} add up to {total:f}"
+    stage.lab.demand(summed == total, "analytics/time-series-sums", expected, summed)
 
 
 @case("analytics_agent/heatmap", "analytics/heatmap-sums")
@@ -120,10 +134,11 @@ def longer_periods(lab: Lab) -> None:
     stage, rule = board(lab, AGENT), "analytics/periods-nested"
     complete_tasks(lab, stage.agents[VIEWER], 2)
     periods = periods_of(stage.event("request_metrics"))
-    settled(stage, partial(metric, stage, "tasks_completed", periods[0]), Decimal(2))
-    counted = [(period, metric(stage, "tasks_completed", period)) for period in periods]
-    for (shorter, less), (longer, more) in pairwise(counted):
+    less = settled(stage, partial(metric, stage, "tasks_completed", periods[0]), Decimal(2))
+    for shorter, longer in pairwise(periods):
+        more = settled(stage, partial(metric, stage, "tasks_completed", longer), less)
         lab.demand(more >= less, rule, f"{longer} counts at least the {less:f} of {shorter}", f"{more:f}")
+        less = more
 
 
 @case("analytics_agent/benchmark-of-peers", "analytics/benchmarks")
@@ -134,13 +149,25 @@ def benchmark_of_peers(lab: Lab) -> None:
     stage = board(lab, AGENT, agent)
     client = complete_tasks(lab, agent, 2)
     complete_tasks(lab, peer, 1, client=client)
-    response = ask(stage, "request_metrics", period="24h")
-    benchmark = (response.get("benchmarks") or {}).get(capability)
-    lab.demand(isinstance(benchmark, Mapping), rule, f"a benchmark for {capability}", response)
-    if isinstance(benchmark, Mapping):
+
+    def is_right(response: Mapping[str, Any]) -> bool:
+        benchmark = _benchmark(response, capability)
+        if benchmark is None:
+            return False
         peers, average = figure(benchmark, "agents"), figure(benchmark, "average", "tasks_completed")
-        is_right = (peers, average) == (Decimal(2), Decimal("1.5"))
-        lab.demand(is_right, rule, "2 agents, of which one completed 2 tasks and one 1: 1.5 each", benchmark)
+        return (peers, average) == (Decimal(2), Decimal("1.5"))
+
+    response = reread(stage, partial(ask, stage, "request_metrics", period="24h"), is_right)
+    benchmark = _benchmark(response, capability)
+    lab.demand(benchmark is not None, rule, f"a benchmark for {capability}", response)
+    if benchmark is not None:
+        expected = "2 agents, of which one completed 2 tasks and one 1: 1.5 each"
+        lab.demand(is_right(response), rule, expected, benchmark)
+
+
+def _benchmark(response: Mapping[str, Any], capability: str) -> Mapping[str, Any] | None:
+    found = (response.get("benchmarks") or {}).get(capability)
+    return found if isinstance(found, Mapping) else None
 
 
 @case("analytics_agent/sibling-joins", "analytics/agent-join-same-owner")
@@ -151,12 +178,23 @@ def sibling_joins(lab: Lab) -> None:
     complete_tasks(lab, agent, 1)
     sibling = lab.connect(lab.agent("sibling", {"owner": agent.owner}))
     joined(sibling, stage.topic, rule, "an agent of the same owner")
-    answer = sibling.request(stage.topic, "request_metrics", {"period": "24h"})
-    # The benchmarks are about the other agents of the platform as well, which go on working.
-    own = ask(stage, "request_metrics", period="24h").get("metrics")
-    told = answer.response.get("metrics") if isinstance(answer.response, Mapping) else None
-    is_same = answer.kind == "ok" and told == own
-    lab.demand(is_same, rule, f"the sibling is told the same: {own}", answer)
+
+    def both() -> tuple[Any, Answer]:
+        own = ask(stage, "request_metrics", period="24h").get("metrics")
+        return own, sibling.request(stage.topic, "request_metrics", {"period": "24h"})
+
+    def is_same(told: tuple[Any, Answer]) -> bool:
+        # The benchmarks are about the other agents of the platform as well, which go on working.
+        own, answer = told
+        return (
+            answer.kind == "ok"
+            and isinstance(answer.response, Mapping)
+            and answer.response.get("metrics") == own
+        )
+
+    settled(stage, partial(metric, stage, "tasks_completed"), Decimal(1))
+    own, answer = reread(stage, both, is_same)
+    lab.demand(is_same((own, answer)), rule, f"the sibling is told the same: {own}", answer)
 
 
 @case("analytics_user/sum-of-agents", "analytics/user-aggregates")
@@ -194,14 +232,13 @@ def completed_count_of_user(lab: Lab) -> None:
 @case("analytics_user/time-series", "analytics/time-series-sums")
 def time_series_of_user(lab: Lab) -> None:
     """The points of a user's time series add up to the metric of the same period."""
-    stage, rule = board(lab, USER), "analytics/time-series-sums"
+    stage = board(lab, USER)
     agent = stage.agents[VIEWER]
     complete_tasks(lab, agent, 2)
     pay(lab, agent, "0.1", "0.2")
+    _await_counted(stage, "24h")
     for name in ("tasks_completed", "revenue"):
-        total = metric(stage, name)
-        summed = settled(stage, partial(summed_points, stage, name, "24h"), total)
-        lab.demand(summed == total, rule, f"the points of {name} over 24h add up to {total:f}", summed)
+        _demand_summed(stage, name, "24h")
 
 
 @case("analytics_user/others-not-counted", "analytics/other-owners-not-counted")

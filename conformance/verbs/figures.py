@@ -1,14 +1,14 @@
 """Reading the figures of an analytics topic, and making happen what they count.
 
 Where an endpoint does not name a figure as documented, nothing can be concluded about its value. Figures may be a moment
-behind what happened, so they are read again until they are right or the time for a reply is up.
+behind what happened, and each by a time of its own, so they are read again until they are right or the time for a reply is up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from conformance.client.wire import Deadline
 from conformance.faults import CannotTell
@@ -27,6 +27,7 @@ VIEWER = "agent"
 _PAUSE_S = 0.1
 
 Read = Callable[[], Decimal]
+T = TypeVar("T")
 
 
 def board(lab: Lab, family: str, agent: Agent | None = None) -> Stage:
@@ -102,12 +103,22 @@ def periods_of(event: Event) -> list[str]:
     return list(event.payload["properties"]["period"]["enum"])
 
 
-def settled(stage: Stage, read: Read, expected: Decimal) -> Decimal:
-    """Read a figure until it has reached what is expected; return the last reading when the time is up."""
+def reread(stage: Stage, read: Callable[[], T], is_settled: Callable[[T], bool]) -> T:
+    """Read until what is read has settled; return the last reading when the time is up."""
     deadline = Deadline(stage.lab.reply_s)
-    while (seen := read()) < expected and not deadline.has_passed:
+    while not is_settled(seen := read()) and not deadline.has_passed:
         stage.peers[VIEWER].wait_event(stage.topic, "", wait_s=_PAUSE_S)
     return seen
+
+
+def settled(stage: Stage, read: Read, expected: Decimal) -> Decimal:
+    """Read a figure until it has reached what is expected; return the last reading when the time is up."""
+    return reread(stage, read, lambda seen: seen >= expected)
+
+
+def agreeing(stage: Stage, one: Read, other: Read) -> tuple[Decimal, Decimal]:
+    """Read two figures until both are the same; return the last readings when the time is up."""
+    return reread(stage, lambda: (one(), other()), lambda seen: seen[0] == seen[1])
 
 
 def demand_grown(stage: Stage, read: Read, before: Decimal, by: Decimal, requirement: str, what: str) -> None:

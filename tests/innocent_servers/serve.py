@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -19,6 +20,7 @@ from reference_server.application import Application
 from reference_server.broker import Broker
 from reference_server.connection import Connection
 from reference_server.enforcement import Enforcement
+from reference_server.handlers import analytics
 from reference_server.outcome import Outcome, Push
 from specs import json_text
 from specs.message import Frame
@@ -174,6 +176,17 @@ def closes_on_repeated_members() -> None:
     json_text.decode_first_wins = decode
 
 
+def tells_figures_late() -> None:
+    """What has happened shows in the figures of the analytics 60 ms later, in those of longer periods later still."""
+    honest = analytics._counts
+
+    def counts(ctx: Any, period: Any) -> Any:
+        until = ctx.now - timedelta(milliseconds=60 * (1 + list(analytics.PERIODS).index(period)))
+        return [count for count in honest(ctx, period) if count.happening.at <= until]
+
+    analytics._counts = counts
+
+
 def _is_control(channel: Any) -> bool:
     return bool(channel.identity.socket.name == "control")
 
@@ -262,6 +275,7 @@ WAYS = {
         takes_last_of_repeated_members,
         closes_on_repeated_members,
         makes_few_agents,
+        tells_figures_late,
     )
 }
 

@@ -1,0 +1,51 @@
+"""Honest servers that tell what happens a moment later are accused of nothing, and what they do can be judged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SERVE = Path(__file__).parents[1] / "innocent_servers" / "serve.py"
+
+FIGURES = (
+    *("analytics_agent/time-series", "analytics_user/time-series", "analytics_agent/revenue-of-transfers"),
+    *(
+        "analytics_agent/longer-periods",
+        "analytics_agent/benchmark-of-peers",
+        "analytics_agent/sibling-joins",
+    ),
+)
+
+Check = Callable[..., None]
+
+
+@pytest.fixture
+def check(wireproof: Any, start_server: Any, tmp_path: Path) -> Check:
+    """Check an honest server with some cases: nothing is found, and each case tells."""
+
+    def run(name: str, *include: str) -> None:
+        server = start_server(command=[str(SERVE), name])
+        endpoint = tmp_path / "endpoint.toml"
+        endpoint.write_text(f'url = "{server.url}"\n', encoding="utf-8")
+        globs = [argument for glob in include for argument in ("--include", glob)]
+        done = wireproof(
+            *("check", "--endpoint", str(endpoint), "--seed", "11", "--json", "--workers", "2", *globs),
+            WIREPROOF_CONTROL_TOKEN=server.token,
+        )
+        assert done.stderr == ""
+        summary = json.loads(done.stdout)
+        assert summary["findings"] == []
+        assert done.returncode == 0
+        counts = summary["counts"]
+        assert counts["pass"] + counts["advisory"] == summary["cases"] > 0
+
+    return run
+
+
+def test_figures_may_be_a_moment_behind(check: Check) -> None:
+    """Figures that belong together may be read before and after they have caught up."""
+    check("tells-figures-late", *FIGURES)
