@@ -6,6 +6,7 @@ may be in use by others; only what concerns the case's own agents is judged. How
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ STATE = "presence_state"
 DIFF = "presence_diff"
 PATIENCE = 3
 """How many times the usual wait a diff may take: it may come from another node of a cluster."""
+
+UNDER_ID = "meta under the id of its agent"
+"""As an effect that may keep staying out: a key may be something else."""
 
 Meta = tuple[str, str]
 """Key and phx_ref."""
@@ -87,10 +91,18 @@ class Watcher:
         """Return the presence_diff payloads that have arrived."""
         return [message.payload for message in self.peer.seen(self.topic, DIFF, since)]
 
-    def sees(self, is_so: Callable[[Refs], bool]) -> bool:
-        """Wait until who is present is as told; false when it is not in time."""
+    def sees(self, is_so: Callable[[Refs], bool], wait_s: float | None = None) -> bool:
+        """Wait until who is present is as told; false when it is not in time.
+
+        Without `wait_s` each further diff is waited for as long as a diff may take.
+        """
+        until_s = None if wait_s is None else time.monotonic() + wait_s
         while not is_so(self.present):
-            if self.peer.wait_event(self.topic, DIFF, since=self.peer.mark(), patience=PATIENCE) is None:
+            left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
+            told = self.peer.wait_event(
+                self.topic, DIFF, since=self.peer.mark(), wait_s=left_s, patience=PATIENCE
+            )
+            if told is None:
                 return is_so(self.present)
         return True
 
@@ -148,24 +160,37 @@ class Gathering:
     def own_meta(self, watcher: Watcher) -> Meta:
         """Return key and phx_ref of a newcomer's own meta; from then on it is known.
 
-        It is what was not known before. Where somebody else comes at the same time, the one under the agent's id is meant.
+        It is the one under the agent's id. Where none comes, as an application may make keys in another way, it is what was
+        not known before.
 
         Raises:
             Violation: If the newcomer sees no meta that was not known before.
             CannotTell: If it sees several, none of them under the agent's id.
 
         """
-        watcher.sees(lambda present: bool(self._own(watcher, present)))
-        own = self._own(watcher, watcher.present)
+        own = self._under_id(watcher) if self._comes_under_id(watcher) else self._fresh(watcher)
         self.lab.demand(own, "presence/self-appears", "a newcomer finds a meta of its own", watcher.shown())
         if len(own) > 1:
             raise CannotTell(f"several metas are new at once: {watcher.shown()}")
         self.known |= watcher.present
         return next(iter(own))
 
-    def _own(self, watcher: Watcher, present: Refs) -> Refs:
-        fresh = present - self.known
-        return frozenset(one for one in fresh if one[0] == watcher.agent.agent_id) or fresh
+    def _comes_under_id(self, watcher: Watcher) -> bool:
+        """Wait for a newcomer's meta under its agent's id, which may come behind a snapshot of strangers."""
+        if watcher.agent.is_anonymous:
+            return False
+        doubts, usual_s = self.lab.bench.doubts, PATIENCE * self.lab.reply_s
+        wait_s = doubts.patience_s(self.family.name, UNDER_ID, usual_s)
+        has_come = watcher.sees(lambda _present: bool(self._under_id(watcher)), wait_s)
+        doubts.note_effect(self.family.name, UNDER_ID, has_come=has_come)
+        return has_come
+
+    def _under_id(self, watcher: Watcher) -> Refs:
+        return frozenset(one for one in watcher.present - self.known if one[0] == watcher.agent.agent_id)
+
+    def _fresh(self, watcher: Watcher) -> Refs:
+        watcher.sees(lambda present: bool(present - self.known))
+        return watcher.present - self.known
 
     def watch(self) -> tuple[Watcher, Meta]:
         """Let the first of the cast come; return it and its own meta."""

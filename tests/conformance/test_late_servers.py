@@ -49,3 +49,8 @@ def check(wireproof: Any, start_server: Any, tmp_path: Path) -> Check:
 def test_figures_may_be_a_moment_behind(check: Check) -> None:
     """Figures that belong together may be read before and after they have caught up."""
     check("tells-figures-late", *FIGURES)
+
+
+def test_a_newcomer_may_come_later_than_its_snapshot(check: Check) -> None:
+    """Whoever was there before is not taken for the newcomer, who is told of by a diff only."""
+    check("sends-presence-state-before-tracking", "presence/*")

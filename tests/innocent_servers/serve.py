@@ -187,6 +187,21 @@ def tells_figures_late() -> None:
     analytics._counts = counts
 
 
+def sends_presence_state_before_tracking() -> None:
+    """A newcomer is not in its own snapshot, but in the diff behind it; another agent has been there all the time."""
+    resident = {"metas": [{"phx_ref": "resident", "online_at": 1, "metadata": {}, "status": "online"}]}
+    honest = Application._arrival
+
+    def arrival(self: Application, ctx: Any) -> Any:
+        before = self._presence.state(ctx.channel.topic)
+        diffs = honest(self, ctx)
+        ctx.pushes[-1] = Push("presence_state", {**before, "resident": resident})
+        return diffs
+
+    Application._arrival = arrival  # type: ignore[method-assign]
+    sends_presence_state_first()
+
+
 def _is_control(channel: Any) -> bool:
     return bool(channel.identity.socket.name == "control")
 
@@ -276,6 +291,7 @@ WAYS = {
         closes_on_repeated_members,
         makes_few_agents,
         tells_figures_late,
+        sends_presence_state_before_tracking,
     )
 }
 
