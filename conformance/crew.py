@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from conformance.budget import is_over
 from conformance.case import Case
-from conformance.client.doubts import Kind
+from conformance.client.doubts import News
 from conformance.engine import MOST_RUNS, Outcome, out_of_budget, run_case
 from conformance.faults import CannotTest
 from conformance.fixtures.lab import Bench
@@ -119,7 +119,7 @@ class Workers:
         self._count = min(count, len(task.cases))
         self._forking = multiprocessing.get_context("fork")
         self._workers: list[_Worker] = []
-        self._news: list[tuple[_Worker, tuple[Kind, int]]] = []
+        self._news: list[tuple[_Worker, News]] = []
         self._next = 0
         self._deaths = 0
         self._is_stopped = False

@@ -31,8 +31,8 @@ from reports.record import CaseResult, Verdict
 from specs.model import Api
 
 ATTEMPTS = 2
-MOST_RUNS = ATTEMPTS + 1
-"""How often one case is run at most."""
+MOST_RUNS = ATTEMPTS + 2
+"""How often one case is run at most: in haste, patiently with the steps then drawn, patiently with others, and to confirm."""
 
 
 def reach(endpoint: Endpoint, api: Api) -> None:
@@ -109,6 +109,8 @@ def run_cases(bench: Bench, judge: Judge, cases: Iterable[Case]) -> Iterator[Cas
 def run_case(bench: Bench, judge: Judge, case: Case, until_s: float | None = None) -> Outcome:
     """Run a case, once more where it could not tell, and where it fails once more.
 
+    Each attempt but the first waits with full patience; where the first did not, and found something, it counts for nothing.
+
     Args:
         bench: What is the same for all cases.
         judge: Says what a failure is.
@@ -121,10 +123,28 @@ def run_case(bench: Bench, judge: Judge, case: Case, until_s: float | None = Non
     if first.may_tell_again and bench.doubts.gives_chances:
         first = run_once(bench, case, 2, until_s=until_s)
         bench.doubts.note_chance(was_in_vain=first.ended is Verdict.INCONCLUSIVE)
+    enough = frozenset() if judge.fails(first) else frozenset(bench.doubts.advised)
+    if first.breaches and first.hasty - enough:
+        first = _run_patiently(bench, judge, case, first, until_s)
     attempts = [first]
     while judge.fails(first) and len(attempts) < ATTEMPTS:
         attempts.append(run_once(bench, case, attempts[-1].number + 1, first.program))
+    if all(judge.fails(attempt) for attempt in attempts):
+        bench.doubts.note_accused(frozenset.intersection(*(attempt.absent for attempt in attempts)))
+    elif first.breaches:
+        bench.doubts.note_advised(first.absent)
     return Outcome(tuple(attempts), round((time.monotonic() - started_s) * 1000, 3))
+
+
+def _run_patiently(bench: Bench, judge: Judge, case: Case, hasty: Attempt, until_s: float | None) -> Attempt:
+    """Run a case again that has found something in haste: first with the steps that it drew, where it fails by them."""
+    number = hasty.number + 1
+    if hasty.program is not None and judge.fails(hasty):
+        again = run_once(bench, case, number, hasty.program, until_s)
+        if judge.fails(again):
+            return again
+        number += 1
+    return run_once(bench, case, number, until_s=until_s)
 
 
 def out_of_budget() -> Outcome:
@@ -146,10 +166,12 @@ def run_once(
 
     """
     bench.restraint.has_denied = False
+    bench.doubts.begin(is_patient=number > 1)
     lab = Lab(bench, case.id, number, program, until_s)
     try:
         ended, reason, is_let_down = _carry_out(lab, case.run)
         seen_s = lab.found_s or time.monotonic()
+        hasty, absent = frozenset(bench.doubts.hasty), frozenset(bench.doubts.absent)
     finally:
         lab.close()
     entries, redacted = tuple(lab.transcript.entries), lab.transcript.redacted
@@ -181,6 +203,8 @@ def run_once(
         is_let_down=is_let_down,
         may_tell_again=not (is_unanswered or lab.breaches or lab.deadline.has_passed)
         and ended is Verdict.INCONCLUSIVE,
+        hasty=hasty,
+        absent=absent,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import JsonValue, PrivateAttr
 
 from conformance.case import Case
+from conformance.client.doubts import Kind
 from conformance.client.steps import Step
 from conformance.endpoint import Profile
 from conformance.faults import Breach
@@ -44,6 +45,10 @@ class Attempt:
     """Whether it was not run because the provisioner has given out."""
     may_tell_again: bool = False
     """Whether it could not tell for a reason that may be gone the next time."""
+    hasty: frozenset[Kind] = frozenset()
+    """What was waited for in vain, less long than usual, though no case has failed for it yet."""
+    absent: frozenset[Kind] = frozenset()
+    """What was waited for in vain, as long as usual."""
 
 
 class JudgedCase(CaseResult):

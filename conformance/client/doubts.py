@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 FAILURES_IN_A_ROW = 2
 DOUBTFUL_S = 0.05
@@ -25,9 +25,20 @@ Kind: TypeAlias = tuple[str, str]
 """Family and event of an effect."""
 
 
+class News(NamedTuple):
+    """What one of several workers tells the others of a kind of effect."""
+
+    kind: Kind
+    missed: int
+    """How often in a row it has been waited for in vain; 0 where it has come."""
+    is_accused: bool = False
+
+
 KEPT_TIMES = 100
 PROMPT_S = 0.01
 """What an answer takes at most where the endpoint is near."""
+PATIENT_STRETCH = 2
+"""How many times as long a case may take that waits for what is in doubt as if it were not."""
 MOST_STRETCH = 4
 """How many times as long as there a case may take at most."""
 
@@ -38,6 +49,8 @@ class Doubts:
 
     It never makes a case pass: a case that rests on a control that keeps failing cannot tell, now or after a time-out,
     and an effect that stayed out with full patience several times in a row is waited for less long from then on.
+    Nor does it accuse: what an attempt finds after such a haste is looked for once more with full patience, but for effects
+    whose absence has been part of an accusation before.
     """
 
     failed_controls: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -51,11 +64,27 @@ class Doubts:
     """The case that is being run."""
     told: dict[tuple[str, str], str] = field(default_factory=dict)
     """Which case of the run was the first to give an advice (requirement, subject)."""
-    news: list[tuple[Kind, int]] = field(default_factory=list)
+    accused: set[Kind] = field(default_factory=set)
+    """Effects that stayed out, with full patience, in every attempt at a case that failed."""
+    advised: set[Kind] = field(default_factory=set)
+    """Effects that stayed out, with full patience, in an attempt that gave advice."""
+    is_patient: bool = False
+    """Whether the attempt waits as long as usual for whatever else is in doubt."""
+    hasty: set[Kind] = field(default_factory=set)
+    """What the attempt has waited for in vain, less long than usual, though nothing has been accused for it."""
+    absent: set[Kind] = field(default_factory=set)
+    """What the attempt has waited for in vain, as long as usual."""
+    news: list[News] = field(default_factory=list)
     """Kinds that have come into doubt or out of it, with the waits in vain, for others who work at the same run."""
 
     vain_chances: int = 0
     """How many cases in a row could not tell the second time, either."""
+
+    def begin(self, *, is_patient: bool) -> None:
+        """Begin an attempt."""
+        self.is_patient = is_patient
+        self.hasty.clear()
+        self.absent.clear()
 
     @property
     def gives_chances(self) -> bool:
@@ -82,8 +111,9 @@ class Doubts:
 
         From then on it is a multiple of what slow answers of this endpoint take, and now and then as usual again.
         """
-        missed = self.missing_effects.get((family, effect), 0)
-        if missed < self._enough() or _is_probe(missed):
+        kind = (family, effect)
+        missed = self.missing_effects.get(kind, 0)
+        if missed < self._enough() or _is_probe(missed) or (self.is_patient and kind not in self.accused):
             return usual_s
         return min(usual_s, self.allowance_s(DOUBTFUL_S))
 
@@ -96,28 +126,61 @@ class Doubts:
         most = 2 * FAILURES_IN_A_ROW
         return 1 if sum(missed >= most for missed in self.missing_effects.values()) >= WIDESPREAD else most
 
-    def learn(self, news: Iterable[tuple[Kind, int]]) -> None:
+    def learn(self, news: Iterable[News]) -> None:
         """Take over what others have come to doubt, and what has come to them after all."""
-        for kind, missed in news:
+        for kind, missed, is_accused in news:
             known = self.missing_effects.get(kind, 0)
             self.missing_effects[kind] = max(known, missed) if missed else 0
+            if not missed:
+                self.accused.discard(kind)
+            elif is_accused:
+                self.accused.add(kind)
 
     def stretch(self) -> float:
-        """Return how many times as long as with an endpoint that is near a case may take: it waits for many answers."""
-        return min(MOST_STRETCH, max(1.0, self.slow_answer_s() / PROMPT_S))
+        """Return how many times as long as with an endpoint that is near a case may take: it waits for many answers.
+
+        It is more in an attempt that waits with full patience for what is in doubt: out of time it would show nothing.
+        """
+        is_in_doubt = any(missed >= self._enough() for missed in self.missing_effects.values())
+        patient = PATIENT_STRETCH if self.is_patient and is_in_doubt else 1
+        return min(MOST_STRETCH, patient * max(1.0, self.slow_answer_s() / PROMPT_S))
 
     def slow_answer_s(self) -> float:
         """Return the time within which 95 of 100 answers have come; 0 before the first."""
         ordered = sorted(self.answer_times_s)
         return ordered[int(len(ordered) * 0.95)] if ordered else 0.0
 
-    def note_effect(self, family: str, effect: str, *, has_come: bool) -> None:
-        """Remember whether an effect has come."""
+    def note_effect(self, family: str, effect: str, *, has_come: bool, is_hasty: bool = False) -> None:
+        """Remember whether an effect has come; `is_hasty` where it was waited for less long than usual."""
         kind, enough = (family, effect), self._enough()
         before = self.missing_effects.get(kind, 0)
         missed = self.missing_effects[kind] = 0 if has_come else before + 1
-        if (before >= enough) != (missed >= enough):
-            self.news.append((kind, missed))
+        if (before >= enough) != (missed >= enough) or (has_come and kind in self.accused):
+            self.news.append(News(kind, missed))
+        if has_come:
+            for kinds in (self.accused, self.advised, self.absent):
+                kinds.discard(kind)
+        elif is_hasty:
+            self.note_haste(family, effect)
+        else:
+            self.absent.add(kind)
+
+    def note_haste(self, family: str, effect: str) -> None:
+        """Remember that an effect has been waited for in vain, less long than usual."""
+        if (family, effect) not in self.accused:
+            self.hasty.add((family, effect))
+
+    def note_advised(self, kinds: Iterable[Kind]) -> None:
+        """Remember effects that stayed out in an attempt that gives advice: other advice need not wait for them as long."""
+        self.advised |= frozenset(kinds)
+
+    def note_accused(self, kinds: Iterable[Kind]) -> None:
+        """Remember effects that stayed out in every attempt at a case that fails: nothing need wait for them as long again."""
+        for kind in kinds:
+            missed = self.missing_effects.get(kind, 0)
+            if missed and kind not in self.accused:
+                self.accused.add(kind)
+                self.news.append(News(kind, missed, is_accused=True))
 
     def note_control(self, family: str, event: str, *, was_accepted: bool) -> None:
         """Remember how a control went."""

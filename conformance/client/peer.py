@@ -69,6 +69,8 @@ class Peer:
         self.deadline = deadline
         self._doubts = doubts or Doubts()
         self._sent_at: dict[int, int] = {}
+        self.waited_s = reply_s
+        """How long was waited at most for the latest event that was waited for."""
         self.topics: dict[str, Any] = {}
         """Join payload by topic that is joined, as far as this side knows."""
 
@@ -143,7 +145,8 @@ class Peer:
         repeated = self.monitor.repeated_answers
         usual_s = self.reply_s if wait_s is None else wait_s
         kind = None if expecting is None else (self.monitor.family_of(str(pushed.topic)), expecting)
-        until_s = self.deadline.cap(usual_s if kind is None else self._doubts.patience_s(*kind, usual_s))
+        patience_s = usual_s if kind is None else self._doubts.patience_s(*kind, usual_s)
+        until_s = self.deadline.cap(patience_s)
         start, began_s = self._sent_at[id(pushed)], time.monotonic()
         found = self._answer_in(pushed, start)
         while found is None and self._pump(until_s):
@@ -153,7 +156,7 @@ class Peer:
                 left_s = self._doubts.allowance_s(MISTAKEN_S)
                 until_s = min(until_s, self.deadline.cap(self._doubts.patience_s("", "answer", left_s)))
         if kind is not None:
-            self._doubts.note_effect(*kind, has_come=found is not None)
+            self._doubts.note_effect(*kind, has_come=found is not None, is_hasty=patience_s < usual_s)
         if found is not None:
             self._doubts.answer_times_s.append(time.monotonic() - began_s)
             return found
@@ -219,19 +222,23 @@ class Peer:
     ) -> Message | None:
         """Wait for an event whose payload matches; None when it has not come in time.
 
-        Without `wait_s` it is waited for `patience` times as long as a reply, and less long once it has stayed out several
-        times in a run.
+        Without `wait_s` it is waited for `patience` times as long as a reply, and less long once nothing of its name has come
+        several times in a run.
         """
         family = self.monitor.family_of(topic)
         usual_s = patience * self.reply_s
         patience_s = self._doubts.patience_s(family, event, usual_s) if wait_s is None else wait_s
-        until_s = self.deadline.cap(patience_s)
+        self.waited_s = round(patience_s, 3)
+        until_s, is_hasty = self.deadline.cap(patience_s), patience_s < usual_s
         while True:
-            found = next((m for m in self.seen(topic, event, since) if matches(m.payload)), None)
+            seen = self.seen(topic, event, since)
+            found = next((m for m in seen if matches(m.payload)), None)
             if found is None and self._pump(until_s):
                 continue
-            if wait_s is None:
-                self._doubts.note_effect(family, event, has_come=found is not None)
+            if wait_s is None and (found is not None or not seen):
+                self._doubts.note_effect(family, event, has_come=found is not None, is_hasty=is_hasty)
+            elif wait_s is None and is_hasty:
+                self._doubts.note_haste(family, event)
             return found
 
     def barrier(self, topic: str) -> None:

@@ -181,7 +181,9 @@ class DiscoveryPlay(Play[Directory]):
         agent_id, topic = sent.witness.agent_id, sent.scene.topic
 
         def is_it(payload: Any) -> bool:
-            return any(same(meta.get("metadata"), metadata) for meta in _joined_metas(payload, agent_id))
+            # Where metas hide the metadata, waiting for it would be in vain.
+            metas = _joined_metas(payload, agent_id)
+            return any(same(meta.get("metadata", metadata), metadata) for meta in metas)
 
         for witness in self.present():
             if witness is sent.witness or topic not in witness.joined or witness.agent_id == agent_id:
@@ -189,19 +191,15 @@ class DiscoveryPlay(Play[Directory]):
             since = sent.marks[witness.connection]
             told = witness.peer.wait_event(topic, DIFF, since=since, matches=is_it, patience=PATIENCE)
             witness.read()
+            expected = f"a presence_diff on {witness.connection} with the metadata {metadata}"
             if told is None:
-                self._blame_untold(witness, topic, since, agent_id, metadata)
+                diffs = [each.payload for each in witness.peer.seen(topic, DIFF, since)]
+                self.blame("discovery/metadata-updates-presence", expected, f"{diffs or 'no diff of it'}")
+            elif all("metadata" not in meta for meta in _joined_metas(told.payload, agent_id)):
+                self.blame("discovery/metadata-in-presence", expected, f"{told.payload}")
             elif agent_id not in told.payload["leaves"]:
                 expected = "one presence_diff that leaves the old meta and joins the new one"
                 self.blame("presence/update-is-one-diff", expected, f"{told.payload}")
-
-    def _blame_untold(self, witness: Witness, topic: str, since: int, agent_id: str, metadata: Any) -> None:
-        diffs = [each.payload for each in witness.peer.seen(topic, DIFF, since)]
-        metas = [meta for payload in diffs for meta in _joined_metas(payload, agent_id)]
-        expected = f"a presence_diff on {witness.connection} with the metadata {metadata}"
-        is_hidden = bool(metas) and all("metadata" not in meta for meta in metas)
-        rule = "discovery/metadata-in-presence" if is_hidden else "discovery/metadata-updates-presence"
-        self.blame(rule, expected, f"{diffs or 'no diff of it'}")
 
     # Diffs come from a process of their own: no answer shows that none is on its way.
 

@@ -100,7 +100,7 @@ def _demand_relay(stage: Stage, sent: Sent) -> bool:
             stage.lab.report(
                 sent.event.rules["relay"],
                 f"{name} receives {sent.event.event} with the payload that was sent",
-                f"{others[0]}" if others else f"nothing within {stage.lab.reply_s:g} s",
+                f"{others[0]}" if others else f"nothing within {peer.waited_s:g} s",
             )
         else:
             is_seen = True
@@ -139,7 +139,7 @@ def _demand_broadcasts(stage: Stage, sent: Sent) -> bool:
             stage.lab.report(
                 sent.event.rules["broadcast"],
                 f"{name} receives {event} after {sent.event.event}",
-                f"nothing within {stage.lab.reply_s:g} s",
+                f"nothing within {peer.waited_s:g} s",
             )
     return is_seen
 

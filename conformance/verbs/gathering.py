@@ -182,7 +182,8 @@ class Gathering:
         doubts, usual_s = self.lab.bench.doubts, PATIENCE * self.lab.reply_s
         wait_s = doubts.patience_s(self.family.name, UNDER_ID, usual_s)
         has_come = watcher.sees(lambda _present: bool(self._under_id(watcher)), wait_s)
-        doubts.note_effect(self.family.name, UNDER_ID, has_come=has_come)
+        is_hasty = wait_s < usual_s
+        doubts.note_effect(self.family.name, UNDER_ID, has_come=has_come, is_hasty=is_hasty)
         return has_come
 
     def _under_id(self, watcher: Watcher) -> Refs:

@@ -6,6 +6,7 @@ from conformance.client.doubts import (
     DOUBTFUL_S,
     FIRST_PROBE,
     MOST_STRETCH,
+    PATIENT_STRETCH,
     PROMPT_S,
     SLOWEST_FACTOR,
     WIDESPREAD,
@@ -62,7 +63,7 @@ def test_what_comes_into_doubt_and_out_of_it_is_news() -> None:
     assert doubts.news == []
     doubts.note_effect("task", "progress", has_come=False)
     doubts.note_effect("task", "progress", has_come=False)
-    assert doubts.news == [(("task", "progress"), 4)]
+    assert doubts.news == [(("task", "progress"), 4, False)]
     other.learn(doubts.news)
     assert other.patience_s("task", "progress", USUAL_S) == DOUBTFUL_S
     assert other.news == []
@@ -92,6 +93,16 @@ def test_a_case_with_a_distant_endpoint_may_take_longer() -> None:
     assert doubts.stretch() == MOST_STRETCH
 
 
+def test_a_patient_attempt_may_take_longer_where_something_is_in_doubt() -> None:
+    """It waits in full for what the first attempt did not; never beyond the bound."""
+    for doubts, factor in ((missed(0), 1), (missed(5), PATIENT_STRETCH)):
+        assert doubts.stretch() == 1
+        doubts.begin(is_patient=True)
+        assert doubts.stretch() == factor
+        doubts.answer_times_s.extend([1.0] * 100)
+        assert doubts.stretch() == MOST_STRETCH
+
+
 def test_other_effects_are_not_doubted() -> None:
     """Doubt is about one effect of one family."""
     doubts = missed(5)
@@ -106,3 +117,40 @@ def test_advice_that_would_be_the_same_in_many_cases_is_given_by_one() -> None:
     assert doubts.is_new("task/events-answered", "task/cancel")
     doubts.case = "second"
     assert not doubts.is_new("task/events-answered", "task/progress")
+
+
+def test_full_patience_is_kept_for_what_has_been_accused() -> None:
+    """An attempt that has to be sure waits as usual, but for an effect whose absence has been shown so before."""
+    doubts = missed(5)
+    doubts.begin(is_patient=True)
+    assert doubts.patience_s("task", "progress", USUAL_S) == USUAL_S
+    doubts.note_accused([("task", "progress")])
+    assert doubts.patience_s("task", "progress", USUAL_S) == DOUBTFUL_S
+
+
+def test_an_attempt_knows_what_it_has_waited_for_in_haste() -> None:
+    """What has been accused before is no haste; each attempt begins anew."""
+    doubts, kind = missed(5), ("task", "progress")
+    doubts.begin(is_patient=False)
+    doubts.note_effect(*kind, has_come=False, is_hasty=True)
+    doubts.note_effect("task", "cancel", has_come=False)
+    assert (doubts.hasty, doubts.absent) == ({kind}, {("task", "cancel")})
+    doubts.begin(is_patient=False)
+    assert (doubts.hasty, doubts.absent) == (set(), set())
+    doubts.note_accused([kind])
+    doubts.note_effect(*kind, has_come=False, is_hasty=True)
+    assert doubts.hasty == set()
+
+
+def test_what_has_been_accused_is_news_and_so_is_that_it_comes_after_all() -> None:
+    """Others need not be sure of it again, until it has come to somebody."""
+    doubts, other, kind = missed(2), Doubts(), ("task", "progress")
+    doubts.note_accused([kind, ("task", "never missed")])
+    assert doubts.news == [(kind, 2, True)]
+    other.learn(doubts.news)
+    assert other.accused == {kind}
+    doubts.news.clear()
+    doubts.note_effect(*kind, has_come=True)
+    assert (doubts.news, doubts.accused) == ([(kind, 0, False)], set())
+    other.learn(doubts.news)
+    assert other.accused == set()

@@ -54,3 +54,8 @@ def test_figures_may_be_a_moment_behind(check: Check) -> None:
 def test_a_newcomer_may_come_later_than_its_snapshot(check: Check) -> None:
     """Whoever was there before is not taken for the newcomer, who is told of by a diff only."""
     check("sends-presence-state-before-tracking", "presence/*")
+
+
+def test_what_keeps_not_fitting_may_still_come_late(check: Check) -> None:
+    """Diffs in which nothing of the metadata shows are no diffs that stay out."""
+    check("sends-presence-diffs-late", "discovery/machine", "discovery/presence/*")

@@ -148,3 +148,32 @@ def test_an_effect_that_stays_out_is_waited_for_less_and_less(joined: Joined, re
     peer.barrier(TOPIC)
     assert peer.wait_event(TOPIC, "progress") is not None
     assert doubts.patience_s("task", "progress", 9.0) == 9.0
+
+
+def test_an_event_that_does_not_match_has_not_stayed_out(joined: Joined, react: Any) -> None:
+    """It shows that the endpoint sends such events: one that matches may come late."""
+    peer = joined(cancel=[react("silence", events=(("progress", SAID),))])
+    peer.push(TOPIC, "cancel", {"reason": ""})
+    peer.barrier(TOPIC)
+    for _ in range(5):
+        assert peer.wait_event(TOPIC, "progress", matches=lambda _payload: False) is None
+    assert peer._doubts.patience_s("task", "progress", 9.0) == 9.0
+
+
+def test_a_shortened_wait_is_known_as_such(joined: Joined, react: Any) -> None:
+    """The attempt is hasty whatever else has come, and the wait that was made is told."""
+    peer = joined(cancel=[react("silence", events=(("progress", SAID),))])
+    for _ in range(4):
+        peer.wait_event(TOPIC, "progress")
+    assert (peer.waited_s, peer._doubts.hasty) == (peer.reply_s, set())
+    peer.wait_event(TOPIC, "progress")
+    assert peer.waited_s < peer.reply_s
+    assert peer._doubts.hasty == {("task", "progress")}
+    peer._doubts.begin(is_patient=False)
+    peer.push(TOPIC, "cancel", {"reason": ""})
+    peer.barrier(TOPIC)
+    peer.wait_event(TOPIC, "progress", matches=lambda _payload: False)
+    assert peer._doubts.hasty == {("task", "progress")}
+    peer._doubts.begin(is_patient=True)
+    peer.wait_event(TOPIC, "progress", since=peer.mark())
+    assert (peer.waited_s, peer._doubts.hasty) == (peer.reply_s, set())

@@ -22,6 +22,7 @@ from reference_server.connection import Connection
 from reference_server.enforcement import Enforcement
 from reference_server.handlers import analytics
 from reference_server.outcome import Outcome, Push
+from reference_server.presence import PresenceTracker
 from specs import json_text
 from specs.message import Frame
 from specs.serializer import V1, V2
@@ -202,6 +203,26 @@ def sends_presence_state_before_tracking() -> None:
     sends_presence_state_first()
 
 
+def sends_presence_diffs_late() -> None:
+    """Diffs come 150 ms later, as from another node; a meta tells the version of what an agent says of itself, not the words."""
+    honest, track, update = Broker.broadcast, PresenceTracker.track, PresenceTracker.update
+    versions = count(1)
+
+    def broadcast(self: Broker, told: Any) -> None:
+        if told.event == "presence_diff":
+            asyncio.get_running_loop().call_later(0.15, honest, self, told)
+        else:
+            honest(self, told)
+
+    def shown(meta: Any) -> dict[str, Any]:
+        told = {name: value for name, value in meta.items() if name != "metadata"}
+        return {**told, "version": next(versions)} if "metadata" in meta else told
+
+    Broker.broadcast = broadcast  # type: ignore[method-assign]
+    PresenceTracker.track = lambda self, channel, key, meta: track(self, channel, key, shown(meta))  # type: ignore[method-assign]
+    PresenceTracker.update = lambda self, channel, changes: update(self, channel, shown(changes))  # type: ignore[method-assign]
+
+
 def _is_control(channel: Any) -> bool:
     return bool(channel.identity.socket.name == "control")
 
@@ -292,6 +313,7 @@ WAYS = {
         makes_few_agents,
         tells_figures_late,
         sends_presence_state_before_tracking,
+        sends_presence_diffs_late,
     )
 }
 
