@@ -222,7 +222,11 @@ def metadata_latest(lab: Lab) -> None:
     peer = watched_arrival(lab, watcher, agent)
     for marker in markers:
         update(lab, peer, {"marker": marker})
-    shown = json.dumps(entry_of(agent, snapshot(lab, arrive(lab, lab.agent("newcomer")))))
+
+    def entry(state: Mapping[str, Any]) -> str:
+        return json.dumps(entry_of(agent, state))
+
+    shown = entry(_settled_snapshot(lab, lambda state: markers[-1] in entry(state)))
     if markers[-1] not in shown and any(marker in shown for marker in markers[:-1]):
         raise Violation("discovery/metadata-updates-presence", f"the metadata with {markers[-1]}", shown)
     lab.demand(markers[-1] in shown, "discovery/metadata-in-presence", "the last metadata", shown)

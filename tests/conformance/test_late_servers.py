@@ -20,14 +20,14 @@ FIGURES = (
     ),
 )
 
-Check = Callable[..., None]
+Check = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
 def check(wireproof: Any, start_server: Any, tmp_path: Path) -> Check:
     """Check an honest server with some cases: nothing is found, and each case tells."""
 
-    def run(name: str, *include: str) -> None:
+    def run(name: str, *include: str) -> dict[str, Any]:
         server = start_server(command=[str(SERVE), name])
         endpoint = tmp_path / "endpoint.toml"
         endpoint.write_text(f'url = "{server.url}"\n', encoding="utf-8")
@@ -37,11 +37,12 @@ def check(wireproof: Any, start_server: Any, tmp_path: Path) -> Check:
             WIREPROOF_CONTROL_TOKEN=server.token,
         )
         assert done.stderr == ""
-        summary = json.loads(done.stdout)
+        summary: dict[str, Any] = json.loads(done.stdout)
         assert summary["findings"] == []
         assert done.returncode == 0
         counts = summary["counts"]
         assert counts["pass"] + counts["advisory"] == summary["cases"] > 0
+        return summary
 
     return run
 
@@ -59,3 +60,8 @@ def test_a_newcomer_may_come_later_than_its_snapshot(check: Check) -> None:
 def test_what_keeps_not_fitting_may_still_come_late(check: Check) -> None:
     """Diffs in which nothing of the metadata shows are no diffs that stay out."""
     check("sends-presence-diffs-late", "discovery/machine", "discovery/presence/*")
+
+
+def test_a_change_may_come_later_than_its_reply(check: Check) -> None:
+    """A snapshot that does not show it yet is not the last word, nor is it advised."""
+    assert check("changes-presence-late", "discovery/metadata/*")["advisories"] == []

@@ -21,7 +21,7 @@ from reference_server.broker import Broker
 from reference_server.connection import Connection
 from reference_server.enforcement import Enforcement
 from reference_server.handlers import analytics
-from reference_server.outcome import Outcome, Push
+from reference_server.outcome import Broadcast, Outcome, Push
 from reference_server.presence import PresenceTracker
 from specs import json_text
 from specs.message import Frame
@@ -223,6 +223,30 @@ def sends_presence_diffs_late() -> None:
     PresenceTracker.update = lambda self, channel, changes: update(self, channel, shown(changes))  # type: ignore[method-assign]
 
 
+def changes_presence_late() -> None:
+    """What an agent changes of its presence shows 150 ms after the reply, as on another node."""
+    brokers: list[Broker] = []
+    init = Broker.__init__
+
+    def begin(self: Broker, *arguments: Any, **options: Any) -> None:
+        init(self, *arguments, **options)
+        brokers.append(self)
+
+    def change(self: Application, channel: Any, changes: Any) -> None:
+        diff = self._presence.update(channel, changes)
+        for broker in brokers if diff is not None else ():
+            broker.broadcast(Broadcast(channel.topic, "presence_diff", diff))
+
+    def update(self: Application, ctx: Any) -> tuple[()]:
+        if ctx.presence_changes:
+            changes = dict(ctx.presence_changes)
+            asyncio.get_running_loop().call_later(0.15, change, self, ctx.channel, changes)
+        return ()
+
+    Broker.__init__ = begin  # type: ignore[method-assign]
+    Application._presence_update = update  # type: ignore[method-assign,assignment]
+
+
 def _is_control(channel: Any) -> bool:
     return bool(channel.identity.socket.name == "control")
 
@@ -314,6 +338,7 @@ WAYS = {
         tells_figures_late,
         sends_presence_state_before_tracking,
         sends_presence_diffs_late,
+        changes_presence_late,
     )
 }
 
