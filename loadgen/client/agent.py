@@ -14,7 +14,7 @@ import gevent
 import msgspec
 
 from loadgen.client.backoff import Backoff
-from loadgen.client.calls import TIMED_OUT, UNKNOWN, UNSENT, Call, Request
+from loadgen.client.calls import TIMED_OUT, UNANSWERED, UNKNOWN, UNSENT, Call, Request
 from loadgen.client.channel import Channel
 from loadgen.client.connection import Connection
 from loadgen.client.frames import text_frame
@@ -146,6 +146,12 @@ class Agent:
         if self._connection is not None:
             self._connection.resume_reading()
 
+    def write_off(self, before_us: int) -> None:
+        """Count as errors what was sent before a time and is still open; nobody is told, for nobody waits any longer."""
+        for call in (*self.calls.values(), self._connecting):
+            if call is not None and call.sent_us < before_us:
+                call.figures.errors[UNANSWERED] += 1
+
     # What channels need
 
     def figures(self, family: str, event: str) -> Figures:
@@ -169,6 +175,8 @@ class Agent:
         oldest = next(iter(self.calls.values()), None)
         if oldest is not None and at_us - oldest.sent_us > self.site.reply_s * 1e6:
             self._give_up(at_us)
+        if self._connecting is not None and at_us - self._connecting.sent_us > self.site.reply_s * 1e6:
+            self.on_lost(TIMED_OUT)
         if not self.is_open:
             return
         now_s = at_us / 1e6
@@ -264,7 +272,8 @@ class Agent:
         if was_open and self.tape is not None:
             self.tape.ended(self)
         self.session.disconnected()
-        for channel in self.channels.values():
+        # Who waited for an event is resumed by that, and may leave its topic at once.
+        for channel in tuple(self.channels.values()):
             channel.gone()
         calls, self.calls = self.calls, {}
         for call in calls.values():

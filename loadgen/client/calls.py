@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 UNSENT: Final = "not connected"
 UNKNOWN: Final = "connection lost"
 TIMED_OUT: Final = "timeout"
+UNANSWERED: Final = "unanswered at the end"
+"""Of what was still open when nobody waited any longer."""
 
 
 class CallFailed(Exception):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from loadgen.client.calls import UNSENT, Call, Probe
+from loadgen.client.calls import UNSENT, Call, CallFailed, Probe
 from loadgen.client.frames import text_frame
 from loadgen.client.plays import Awaitable
 from loadgen.client.relays import Receiver, relayed_events
@@ -46,14 +46,42 @@ class Owner(Protocol):
         """Return the figures of a family's events so far, shared by all its channels."""
 
 
+TOO_LATE: Final = "it has not come in time"
+CHANNEL_LOST: Final = "the channel was lost before it came"
+
+
 class Occurrence(Awaitable):
-    """An event that somebody waits for; `payload` is None where it has not come in time."""
+    """An event that somebody waits for.
 
-    __slots__ = ("payload",)
+    Attributes:
+        payload: None where it has not come.
+        missed: Why it has not; None as long as it may.
 
-    def __init__(self) -> None:
+    """
+
+    __slots__ = ("_name", "missed", "payload")
+
+    def __init__(self, name: str) -> None:
         super().__init__()
+        self._name = name
         self.payload: Any = None
+        self.missed: str | None = None
+
+    def demand(self) -> Any:
+        """Return the payload.
+
+        Raises:
+            CallFailed: If the event has not come.
+
+        """
+        if self.missed is not None:
+            raise CallFailed(self._name, self.missed)
+        return self.payload
+
+    def miss(self, reason: str) -> None:
+        """Take that it does not come."""
+        self.missed = reason
+        self.done()
 
 
 class Channel:
@@ -108,6 +136,10 @@ class Channel:
         self.is_joined = False
         if self.receiver is not None:
             self.receiver.forget()
+        occurrences, self._occurrences = self._occurrences, None
+        for waiting in (occurrences or {}).values():
+            for occurrence in waiting:
+                occurrence.miss(CHANNEL_LOST)
 
     def push(self, event: str, payload: Any, intended_us: int = 0) -> Call:
         """Send a push.
@@ -158,7 +190,7 @@ class Channel:
 
     def event(self, name: str, within_s: float) -> Occurrence:
         """Return the next arrival of an event, to be awaited."""
-        occurrence = Occurrence()
+        occurrence = Occurrence(name)
         if self._occurrences is None:
             self._occurrences = {}
         self._occurrences.setdefault(name, []).append(occurrence)
@@ -167,7 +199,7 @@ class Channel:
             waiting = (self._occurrences or {}).get(name, [])
             if occurrence in waiting:
                 waiting.remove(occurrence)
-                occurrence.done()
+                occurrence.miss(TOO_LATE)
 
         self._agent.site.timers.after(within_s, too_late)
         return occurrence

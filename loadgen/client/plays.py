@@ -7,7 +7,7 @@ to a push, a pause, an event, other plays.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import gevent
@@ -71,6 +71,16 @@ class Play(Awaitable):
         except Exception as fault:  # noqa: BLE001 - a fault of a script ends that script alone
             self._end(fault)
 
+    @property
+    def awaits(self) -> object:
+        """What it waits for; None where that cannot be told."""
+        # Looked up in the coroutine: to keep it would cost every resumption, and make a cycle of each push.
+        inner: Any = self._script
+        while (deeper := getattr(inner, "cr_await", None)) is not None:
+            inner = deeper
+        frame = getattr(inner, "gi_frame", None)
+        return None if frame is None else frame.f_locals.get("self")
+
     def stop(self) -> None:
         """End it where it stands."""
         if not self.is_done:
@@ -103,17 +113,18 @@ class Pause(Awaitable):
 
 
 class All(Awaitable):
-    """The end of several plays; `faults` are theirs."""
+    """The end of several plays; `faults` are theirs, `plays` are there until all have ended."""
 
-    __slots__ = ("_left", "faults")
+    __slots__ = ("_left", "faults", "plays")
 
     def __init__(self, scripts: Iterable[Script]) -> None:
         super().__init__()
         self.faults: list[BaseException] = []
+        self.plays: list[Play] = []
         self._left = 1
         for script in scripts:
             self._left += 1
-            Play(script, self._one)
+            self.plays.append(Play(script, self._one))
         self._one(None)
 
     def _one(self, fault: BaseException | None) -> None:
@@ -121,4 +132,19 @@ class All(Awaitable):
             self.faults.append(fault)
         self._left -= 1
         if not self._left:
+            self.plays.clear()
             self.done()
+
+
+def awaited(play: Play) -> Iterator[object]:
+    """Yield what must come from elsewhere before a play goes on; nothing where it makes a pause of its own."""
+    if play.is_done:
+        return
+    what = play.awaits
+    if isinstance(what, All):
+        for inner in what.plays:
+            yield from awaited(inner)
+    elif isinstance(what, Play):
+        yield from awaited(what)
+    elif what is not None and not isinstance(what, Pause):
+        yield what

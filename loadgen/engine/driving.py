@@ -6,8 +6,8 @@ from collections import deque
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from loadgen.client.calls import CallFailed
-from loadgen.client.plays import Play
+from loadgen.client.calls import UNANSWERED, CallFailed
+from loadgen.client.plays import Play, awaited
 from loadgen.client.timers import now_us
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Driver:
     Attributes:
         started: Acts that were begun.
         finished: Those that are over, well or not.
+        acts: Those that are not.
         waited: Open model: arrivals that found no agent free.
 
     """
@@ -43,6 +44,8 @@ class Driver:
         self.groups: dict[Group, None] = {}
         self.is_running = False
         self.figures: Figures = site.statistics.of(ACTS, scenario.name)
+        self.acts: set[Act] = set()
+        self._looks: deque[dict[Act, set[object]]] = deque(maxlen=2)
         self._faults: set[str] = set()
 
     def add(self, group: Group) -> None:
@@ -70,6 +73,16 @@ class Driver:
         """How many acts are."""
         return self.started - self.finished
 
+    def look(self) -> None:
+        """Note what each act waits for; the looks of a driver are as far apart as an answer is waited for at the end."""
+        self._looks.append({act: set(awaited(act)) for act in self.acts})
+
+    def write_off(self) -> None:
+        """Count as errors the acts that have waited for the same since the look before the latest; others were only cut short."""
+        if len(self._looks) == 2:
+            stuck = [act for act, what in self._looks[0].items() if not what.isdisjoint(awaited(act))]
+            self.figures.errors[UNANSWERED] += len(stuck)
+
     def joined(self, group: Group) -> None:
         """Take a group that may act from now on."""
 
@@ -87,6 +100,7 @@ class Driver:
         """Take an act that is over."""
         at_us, group = now_us(), act.group
         self.finished += 1
+        self.acts.discard(act)
         group.acting -= 1
         if fault is None:
             self.figures.ok += 1
@@ -116,6 +130,7 @@ class Act(Play):
         self.group = group
         self.start_us = start_us
         self.began_us = now_us()
+        driver.acts.add(self)
         super().__init__(driver.scenario.act(group, start_us))
 
     def _end(self, fault: Exception | None) -> None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 64
 """Groups that are opened at the same time."""
+GRACE_S: Final = 1.0
+"""What was sent so shortly before the end may still be on its way."""
 REST_S: Final = 0.02
 """How often it is looked whether everything has ended."""
 YOUNG_OBJECTS: Final = 50_000
@@ -207,11 +209,6 @@ class Generator:
         self.health.reset()
         self.driver.begin()
 
-    @property
-    def is_at_rest(self) -> bool:
-        """Whether nothing is under way."""
-        return self.driver is None or not self.driver.under_way
-
     def stop(self) -> None:
         """Start nothing more."""
         if self.driver is not None:
@@ -225,7 +222,11 @@ class Generator:
     async def _finish(self) -> None:
         until_us = now_us() + round(self.plan.drain_s * 1e6)
         groups = list(self._groups)
-        while not self.is_at_rest and now_us() < until_us:
+        look_us = now_us()
+        while self.driver is not None and self.driver.under_way and now_us() < until_us:
+            if now_us() >= look_us:
+                look_us = now_us() + round(GRACE_S * 1e6)
+                self.driver.look()
             await groups[0].pause(REST_S)
         for group in groups:
             if not group.acting and all(agent.is_open for agent in group.agents.values()):
@@ -238,6 +239,15 @@ class Generator:
             await self.scenario.conclude(resting)
 
     # Afterwards
+
+    def write_off(self) -> None:
+        """Count as errors what the endpoint still owes: answers, connections, and acts that wait for either."""
+        before_us = now_us() - round(GRACE_S * 1e6)
+        for group in self._groups:
+            for agent in group.agents.values():
+                agent.write_off(before_us)
+        if self.driver is not None:
+            self.driver.write_off()
 
     def close(self, groups: list[Group] | None = None) -> None:
         """Disconnect groups in order; all of them where none are given."""

@@ -158,6 +158,7 @@ class Player:
         gevent.spawn(self._tell_result)
 
     def _tell_result(self) -> None:
+        self._generator.write_off()
         result = self._generator.result()
         self._generator.shut()
         if self._generator.tape is not None:

@@ -49,7 +49,7 @@ class NegotiationToAgreement(Scenario):
         else:
             role = group.random.choice(sorted(signed))
             (await channels[role].push("accept", signed[role])).demand()
-        await told
+        (await told).demand()
         await group.settle(channels, "reject", {"reason": "barrier"})
         await group.leave(topic)
 

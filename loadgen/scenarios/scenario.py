@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from random import Random
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from loadgen.client.calls import CallFailed
 from loadgen.client.plays import All, Pause, Play, Script
@@ -151,15 +151,6 @@ class Group:
         group.agents = {role: self.agents[name] for role, name in roles.items()}
         group.identities = {role: self.identities[name] for role, name in roles.items()}
         return group
-
-    def fail(self, what: str, reason: str) -> NoReturn:
-        """Let the act fail.
-
-        Raises:
-            CallFailed: Always.
-
-        """
-        raise CallFailed(what, reason)
 
     async def leave(self, topic: str) -> None:
         """Leave a topic with all agents."""

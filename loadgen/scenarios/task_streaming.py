@@ -80,7 +80,7 @@ class TaskStreaming(Scenario):
         (await provider.push("progress", {"percent": 1, "message": "started"})).demand()
         await self.stream(group, provider, "output", count)
         (await provider.push("complete", {"result": {"text": "done", "chunks": count}})).demand()
-        await told
+        (await told).demand()
         await group.settle(channels, "progress", {"percent": 100, "message": "over"})
         await group.leave(topic)
 

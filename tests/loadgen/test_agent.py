@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,58 @@ def test_an_answer_that_does_not_come_is_given_up(crew: Crew) -> None:
 
     crew.play(script)
     assert crew.site.statistics.of("task", "checkpoint").errors["timeout"] == 1
+
+
+def test_a_connection_that_is_not_answered_is_given_up_and_tried_again(crew: Crew) -> None:
+    """A server that accepts and stays silent is an error after the time-out, like a push that is not answered."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+
+        async def script() -> None:
+            url = f"ws://127.0.0.1:{silent.getsockname()[1]}"
+            crew.site.route, crew.site.reply_s = route_to(url), 0.2
+            agent = Agent(crew.site, 7, f"{url}/socket/websocket?vsn=2.0.0", "waiting")
+            with pytest.raises(CallFailed, match="timeout"):
+                (await agent.connect()).demand()
+            figures = crew.site.statistics.of("socket", "connect")
+            await crew.until(lambda: figures.sent > 1)
+            agent.close()
+
+        crew.play(script)
+    assert crew.site.losses["timeout"] >= 1
+
+
+def test_what_is_open_at_the_end_is_an_error(crew: Crew) -> None:
+    """A push that was not answered counts as such; one so young that its answer may be on its way does not."""
+
+    async def script() -> None:
+        await crew.connected()
+        channels = await crew.group.join(await crew.group.new("task"))
+        client = crew.group.agents["client"]
+        client.pause_reading()
+        old = channels["client"].push("checkpoint", {"state": {}, "seq": 0})
+        await Pause(crew.site.timers, 0.001)
+        channels["client"].push("checkpoint", {"state": {}, "seq": 1})
+        client.write_off(before_us=old.sent_us + 1)
+        assert crew.site.statistics.of("task", "checkpoint").errors == {"unanswered at the end": 1}
+
+    crew.play(script)
+
+
+def test_who_waits_for_an_event_is_told_that_the_channel_was_lost(crew: Crew) -> None:
+    """An event that was sent while the agent was away does not come later, so that nobody waits on."""
+
+    async def script() -> None:
+        await crew.connected()
+        channels = await crew.group.join(await crew.group.new("task"))
+        arrival = channels["client"].event("task_completed", 600)
+        late = channels["provider"].event("task_completed", 0.01)
+        with pytest.raises(CallFailed, match="in time"):
+            (await late).demand()
+        crew.group.agents["client"].drop()
+        with pytest.raises(CallFailed, match="lost"):
+            (await arrival).demand()
+
+    crew.play(script)
 
 
 def test_a_socket_has_a_hundred_channels_at_most(crew: Crew) -> None:

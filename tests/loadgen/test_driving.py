@@ -11,6 +11,7 @@ import pytest
 
 from loadgen.arrivals import parse_arrivals
 from loadgen.client.calls import CallFailed
+from loadgen.client.plays import Awaitable
 from loadgen.client.route import Route
 from loadgen.client.site import Site
 from loadgen.engine.driving import Closed, Driver, Open
@@ -90,6 +91,31 @@ def test_a_closed_group_begins_anew_when_it_has_done() -> None:
     driver = driven(closed, groups=2, for_s=1.0)
     assert driver.finished == driver.started > 2
     assert scenario.most_at_once == 1
+
+
+@dataclass
+class Owed(Scenario):
+    """Half of the acts wait for what never comes, the others make a long pause."""
+
+    name: ClassVar[str] = "owed"
+
+    async def act(self, group: Group, start_us: int) -> None:
+        """Wait."""
+        await (Awaitable() if group.number % 2 else group.pause(600))
+
+
+def test_an_act_that_still_waits_at_the_end_is_an_error() -> None:
+    """Who waits for the same as a look ago was not answered; who only pauses was cut short by us."""
+    driver = Driver(site(), Owed())
+    for number in range(6):
+        driver.start(Group(driver.site, cast("Any", None), number, "1"), 1)
+    driver.look()
+    driver.write_off()
+    assert driver.figures.errors == {}
+    driver.look()
+    driver.write_off()
+    assert (driver.under_way, driver.figures.errors) == (6, {"unanswered at the end": 3})
+    driver.site.timers.close()
 
 
 @pytest.mark.parametrize(

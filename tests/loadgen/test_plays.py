@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from loadgen.client.plays import All, Awaitable, Play
+from typing import Any
+
+from loadgen.client.plays import All, Awaitable, Pause, Play, awaited
+from loadgen.client.timers import Timers
 
 
 def test_a_play_goes_on_when_what_it_waits_for_has_come() -> None:
@@ -53,3 +56,25 @@ def test_a_stopped_play_is_not_resumed() -> None:
     play.stop()
     came.done()
     assert told == []
+
+
+def test_what_a_play_waits_for_can_be_told() -> None:
+    """Also through coroutines that it awaits, and through plays side by side; a pause is nothing that somebody owes."""
+    first, second, timers = Awaitable(), Awaitable(), Timers()
+
+    async def waits(what: Any) -> None:
+        await what
+
+    async def deep() -> None:
+        await waits(first)
+        await All([waits(first), waits(second), waits(Pause(timers, 60))])
+        await Pause(timers, 60)
+
+    play = Play(deep(), lambda _fault: None)
+    assert list(awaited(play)) == [first]
+    first.done()
+    assert list(awaited(play)) == [second]
+    second.done()
+    assert list(awaited(play)) == []
+    play.stop()
+    timers.close()
