@@ -15,14 +15,14 @@ import msgspec
 
 from loadgen.client.backoff import Backoff
 from loadgen.client.calls import TIMED_OUT, UNANSWERED, UNKNOWN, UNSENT, Call, Request
-from loadgen.client.channel import Channel
+from loadgen.client.channel import MOST_CHANNELS, Channel, TooManyChannels
 from loadgen.client.connection import Connection
 from loadgen.client.frames import text_frame
 from loadgen.client.rejoins import Rejoins
 from loadgen.client.timers import now_us
 from specs.message import PHX_CLOSE, PHX_ERROR, PHX_JOIN, PHX_REPLY, Message
 from specs.serializer import SERIALIZERS
-from specs.session import Kind, Session
+from specs.session import ChannelState, Kind, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,19 +30,13 @@ if TYPE_CHECKING:
     from loadgen.client.site import Site, Tape
     from loadgen.measure.statistics import Figures
 
-MOST_CHANNELS: Final = 100
-"""On one socket; more are refused by Phoenix since 1.8.9."""
-
 CONNECT: Final = "connect"
 #: The family under which figures of connections and heartbeats are kept.
 SOCKET: Final = "socket"
 
+_TO_LEAVE: Final = frozenset({ChannelState.JOINING, ChannelState.JOINED})
 _V2: Final = SERIALIZERS["2.0.0"]
 _decode: Final = msgspec.json.Decoder(tuple[str | None, str | None, str, str, Any]).decode
-
-
-class TooManyChannels(Exception):
-    """An agent was to join more topics than one socket may have."""
 
 
 class Agent:
@@ -115,15 +109,24 @@ class Agent:
         """
         if len(self.channels) >= MOST_CHANNELS and topic not in self.channels:
             raise TooManyChannels(f"{self.agent_id} has joined {len(self.channels)} topics")
-        if topic not in self.channels:
-            self.channels[topic] = Channel(self, topic, self.site.family_of(topic))
-        return self._request(self.session.join(topic, payload), self.channels[topic].family, intended_us)
+        channel = self.channels.get(topic) or Channel(self, topic, self.site.family_of(topic))
+        if self.is_open:
+            # Else it would be joined by itself after the next connect, though nobody waits for it any more.
+            self.channels[topic] = channel
+        return self._request(self.session.join(topic, payload), channel.family, intended_us)
 
     def leave(self, topic: str) -> Call:
         """Leave a topic."""
         channel = self.channels.pop(topic)
         channel.gone()
         return self._request(self.session.leave(topic), channel.family)
+
+    def abandon(self, topic: str) -> None:
+        """Be done with a topic, joined or not: it is left where there is something to leave, and nobody waits for that."""
+        if self.is_open and self.session.state(topic) in _TO_LEAVE:
+            self.leave(topic)
+        else:
+            self.channels.pop(topic).gone()
 
     def close(self) -> None:
         """Disconnect, and stay away."""

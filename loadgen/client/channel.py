@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _encode: Final = msgspec.json.Encoder().encode
 
 
+class TooManyChannels(Exception):
+    """An agent was to join more topics than one socket may have."""
+
+
 class Owner(Protocol):
     """The agent of a channel, as far as a channel needs it."""
 
@@ -46,6 +50,8 @@ class Owner(Protocol):
         """Return the figures of a family's events so far, shared by all its channels."""
 
 
+MOST_CHANNELS: Final = 100
+"""On one socket; more are refused by Phoenix since 1.8.9."""
 TOO_LATE: Final = "it has not come in time"
 CHANNEL_LOST: Final = "the channel was lost before it came"
 

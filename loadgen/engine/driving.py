@@ -6,6 +6,7 @@ from collections import deque
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+from loadgen.client.backoff import Backoff
 from loadgen.client.calls import UNANSWERED, CallFailed
 from loadgen.client.plays import Play, awaited
 from loadgen.client.timers import now_us
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 NEVER_US: Final = 1 << 62
 AT_ONCE: Final = 32
 """Arrivals that are taken in one turn."""
+
+FIRST_S: Final = 0.02
+LONGEST_S: Final = 1.0
+"""Bounds of the wait after a failed act; each failure in a row doubles it."""
+AWAY_S: Final = 10.0
+"""How long a group is waited for whose agents are not all joined again."""
 
 ACTS: Final = "act"
 """The family under which whole acts are counted, by scenario."""
@@ -46,17 +53,20 @@ class Driver:
         self.figures: Figures = site.statistics.of(ACTS, scenario.name)
         self.acts: set[Act] = set()
         self._looks: deque[dict[Act, set[object]]] = deque(maxlen=2)
+        self._backoffs: dict[Group, Backoff] = {}
         self._faults: set[str] = set()
 
     def add(self, group: Group) -> None:
         """Let a group act, which is ready for it."""
         self.groups[group] = None
+        group.keep()
         if self.is_running:
             self.joined(group)
 
     def remove(self, group: Group) -> None:
         """Let a group act no more."""
         self.groups.pop(group, None)
+        self._backoffs.pop(group, None)
 
     def begin(self) -> None:
         """Begin."""
@@ -79,8 +89,9 @@ class Driver:
 
     def write_off(self) -> None:
         """Count as errors the acts that have waited for the same since the look before the latest; others were only cut short."""
-        if len(self._looks) == 2:
-            stuck = [act for act, what in self._looks[0].items() if not what.isdisjoint(awaited(act))]
+        before = self._looks[0] if len(self._looks) == 2 else {}
+        stuck = [act for act, what in before.items() if not what.isdisjoint(awaited(act))]
+        if stuck:
             self.figures.errors[UNANSWERED] += len(stuck)
 
     def joined(self, group: Group) -> None:
@@ -110,8 +121,32 @@ class Driver:
             self.figures.errors[_reason_of(fault)] += 1
             if not isinstance(fault, CallFailed):
                 self._tell(fault)
-        if self.is_running:
+            if not group.acting:
+                group.tidy()
+        if not self.is_running:
+            return
+        if fault is None:
+            if self._backoffs:
+                self._backoffs.pop(group, None)
             self.freed(group)
+        else:
+            self.failed(group)
+
+    def failed(self, group: Group) -> None:
+        """Take a group whose act has failed: it is free a little later, once its agents are joined again."""
+        backoff = self._backoffs.setdefault(group, Backoff(FIRST_S, LONGEST_S))
+        self._free_when_ready(group, now_us() + round(AWAY_S * 1e6), backoff)
+
+    def _free_when_ready(self, group: Group, until_us: int, backoff: Backoff) -> None:
+        def look(_due_us: int) -> None:
+            if not self.is_running or group not in self.groups:
+                return
+            if group.is_ready or now_us() > until_us:
+                self.freed(group)
+            else:
+                self._free_when_ready(group, until_us, backoff)
+
+        self.site.timers.after(backoff.next_s(), look)
 
     def _tell(self, fault: BaseException) -> None:
         told = f"{type(fault).__name__}: {fault}"
@@ -190,6 +225,13 @@ class Open(Driver):
         if group.acting == self.scenario.concurrency - 1 and group in self.groups:
             self._free.append(group)
         self._serve()
+
+    def failed(self, group: Group) -> None:
+        """Take it for free at once where it can act: arrivals come at their own times, so that nothing spins."""
+        if self.scenario.concurrency > 1 or group.is_ready:
+            self.freed(group)
+        else:
+            super().failed(group)
 
     def remove(self, group: Group) -> None:
         """Let a group act no more."""

@@ -56,7 +56,10 @@ class DiscoveryBrowsing(Scenario):
         [what] = group.random.choices(("browse", "update", "announce", "churn"), weights)
         if what == "churn":
             await group.leave(TOPIC)
+        # An act before may have left without being able to come back.
+        if TOPIC not in group.agent.channels:
             await group.join(TOPIC, start_us)
+        if what == "churn":
             return
         event, payload = self.request(what, group.random)
         (await group.agent.channels[TOPIC].push(event, payload, start_us)).demand()

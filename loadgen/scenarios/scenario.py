@@ -73,6 +73,7 @@ class Group:
     """
 
     __slots__ = (
+        "_kept",
         "_stock",
         "acting",
         "agents",
@@ -96,6 +97,7 @@ class Group:
         self.acting = 0
         self.is_open = True
         self._stock: dict[str, list[Play | str]] = {}
+        self._kept: dict[Agent, frozenset[str]] = {}
 
     @property
     def agent(self) -> Agent:
@@ -143,6 +145,24 @@ class Group:
                 if other.receiver is not None and channel.receiver is not None:
                     other.receiver.share(channel.receiver)
         return channels
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all agents are connected, and joined to all their topics."""
+        return all(
+            agent.is_open and all(channel.is_joined for channel in agent.channels.values())
+            for agent in self.agents.values()
+        )
+
+    def keep(self) -> None:
+        """Take what is joined now for what is joined all the time."""
+        self._kept = {agent: frozenset(agent.channels) for agent in self.agents.values()}
+
+    def tidy(self) -> None:
+        """Leave what was joined since `keep`: an act has failed on its way."""
+        for agent, kept in self._kept.items():
+            for topic in agent.channels.keys() - kept:
+                agent.abandon(topic)
 
     def cast_as(self, roles: Mapping[str, str]) -> Group:
         """Return the same agents under other names; `roles` says who plays what by the names there."""

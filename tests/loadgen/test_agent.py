@@ -11,8 +11,9 @@ from typing import Any
 import gevent
 import pytest
 
-from loadgen.client.agent import MOST_CHANNELS, Agent, TooManyChannels
+from loadgen.client.agent import Agent
 from loadgen.client.calls import CallFailed
+from loadgen.client.channel import MOST_CHANNELS, TooManyChannels
 from loadgen.client.plays import Pause, Play
 from loadgen.client.route import route_to
 from loadgen.client.site import Site
@@ -219,6 +220,44 @@ def test_who_waits_for_an_event_is_told_that_the_channel_was_lost(crew: Crew) ->
         crew.group.agents["client"].drop()
         with pytest.raises(CallFailed, match="lost"):
             (await arrival).demand()
+
+    crew.play(script)
+
+
+def test_a_topic_that_could_not_be_asked_for_is_not_joined_later(crew: Crew) -> None:
+    """A join without a connection is an error at once; after the reconnect the agent is only where it was before."""
+
+    async def script() -> None:
+        await crew.connected()
+        channels = await crew.group.join(await crew.group.new("task"))
+        topic, client = await crew.group.new("task"), crew.group.agents["client"]
+        client.drop()
+        with pytest.raises(CallFailed, match="not connected"):
+            (await client.join(topic)).demand()
+        assert list(client.channels) == [channels["client"].topic]
+
+    crew.play(script)
+
+
+def test_what_a_failed_act_has_joined_is_left(crew: Crew) -> None:
+    """What was joined before stays; a topic that was refused is forgotten, one whose join is under way is left."""
+
+    async def script() -> None:
+        await crew.connected()
+        kept = await crew.group.join(await crew.group.new("task"))
+        crew.group.keep()
+        assert crew.group.is_ready
+        await crew.group.join(await crew.group.new("task"))
+        client = crew.group.agents["client"]
+        assert not (await client.join("task:none")).is_ok
+        client.join(await crew.group.new("task"))
+        assert not crew.group.is_ready
+        crew.group.tidy()
+        topic = kept["client"].topic
+        assert [list(agent.channels) for agent in crew.group.agents.values()] == [[topic], [topic]]
+        assert crew.group.is_ready
+        leaves = crew.site.statistics.of("task", "phx_leave")
+        await crew.until(lambda: leaves.ok == 3)
 
     crew.play(script)
 

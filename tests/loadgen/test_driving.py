@@ -93,6 +93,37 @@ def test_a_closed_group_begins_anew_when_it_has_done() -> None:
     assert scenario.most_at_once == 1
 
 
+class Away:
+    """An agent that is away until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self.channels: dict[str, Any] = {}
+
+
+@pytest.mark.parametrize("text", ["closed", "100/s"])
+def test_a_group_that_is_away_acts_no_more_until_it_is_back(text: str) -> None:
+    """After an act that failed because of it nothing more is started; then it goes on."""
+    scenario, asked = Waiting(fault=CallFailed("a push", "not connected")), parse_arrivals(text, 20)
+    driver = (
+        Closed(site(), scenario, asked, Random(1))  # noqa: S311 - no secret
+        if asked.model == "closed"
+        else Open(site(), scenario, asked.starts_s(1, Random(1)))  # noqa: S311 - no secret
+    )
+    group, agent = Group(driver.site, cast("Any", None), 0, "1"), Away()
+    group.agents["agent"] = cast("Any", agent)
+    driver.add(group)
+    driver.begin()
+    gevent.sleep(0.5)
+    assert driver.started == 1
+    agent.is_open = True
+    with gevent.Timeout(20):
+        while driver.started < 3:
+            gevent.sleep(0.01)
+    driver.stop()
+    driver.site.timers.close()
+
+
 @dataclass
 class Owed(Scenario):
     """Half of the acts wait for what never comes, the others make a long pause."""
