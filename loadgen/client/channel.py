@@ -168,10 +168,11 @@ class Channel:
         figures.sent += 1
         text = _encode((self.join_ref, ref, self.topic, event, payload))
         if self.audience and event in self._relayed:
+            key = (event, self._relayed[event].key(payload))
             if self.receiver is not None:
-                self.receiver.own.add(event)
+                self.receiver.own.appendleft(key)
             for receiver in self.audience:
-                receiver.expect(event, payload, call)
+                receiver.expect(key, payload, call)
         if agent.tape is not None:
             agent.tape.sent(agent, at_us, text)
         agent.send(text_frame(text))

@@ -6,15 +6,20 @@ for every push.
 
 from __future__ import annotations
 
+from collections import deque
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from loadgen.client.calls import Call
     from loadgen.measure.statistics import Figures
     from specs.model import Topic
 
-Key = tuple[Any, ...]
+Key = tuple[str, Any]
+"""An event, and what a push of it and its relays have in common."""
+
+REMEMBERED: Final = 1_000
+"""Keys of late that a receiver knows, of each kind: a run of hours must not keep them all."""
 
 
 class Relayed:
@@ -65,55 +70,63 @@ class Receiver:
 
     Attributes:
         is_here: Whether it is joined, so that relays are owed.
-        own: Events that its own agent has sent; whether they come back to it is open, so that they are not unexpected.
+        own: What its own agent has sent, the latest first; whether that comes back to it is open, so that it is not unexpected.
+        excused: Events of which nothing is unexpected.
 
     """
 
-    __slots__ = ("_last", "_offered", "_owed", "_relayed", "_repeated", "is_here", "own")
+    __slots__ = ("_last", "_may_come", "_offered", "_owed", "_relayed", "excused", "is_here", "own")
 
     def __init__(self, relayed: dict[str, Relayed]) -> None:
         self._relayed = relayed
-        self._owed: dict[tuple[str, Any], list[tuple[Call, Any]]] | None = None
+        self._owed: dict[Key, list[tuple[Call, Any]]] | None = None
         self._last: dict[str, int] | None = None
         self._offered: dict[str, int] = {}
-        self._repeated: set[tuple[str, int]] | None = None
-        self.own: set[str] = set()
+        self._may_come: deque[Key] | None = None
+        self.own: deque[Key] = deque(maxlen=REMEMBERED)
+        self.excused: frozenset[str] = frozenset()
         self.is_here = False
 
     def share(self, other: Receiver) -> None:
-        """Take the own events of another connection of the same agent for one's own, too."""
+        """Take what another connection of the same agent sends for one's own, too."""
         self.own = other.own
 
-    def expect(self, event: str, payload: Any, call: Call) -> None:
+    def expect(self, key: Key, payload: Any, call: Call) -> None:
         """Take that a push is about to be sent that is to be relayed here."""
-        relayed = self._relayed[event]
-        number = relayed.key(payload)
-        if relayed.is_numbered and isinstance(number, int):
+        event, number = key
+        if self._relayed[event].is_numbered and isinstance(number, int):
             if number <= self._offered.get(event, -1):
                 # What is sent again after a reconnect need not be relayed again.
-                if self._repeated is None:
-                    self._repeated = set()
-                self._repeated.add((event, number))
+                self._excuse(key)
                 return
             self._offered[event] = number
         if not self.is_here:
+            # The server has let the receiver in before its agent can know.
+            self._excuse(key)
             return
         if self._owed is None:
             self._owed = {}
         call.figures.relays += 1
-        self._owed.setdefault((event, number), []).append((call, payload))
+        self._owed.setdefault(key, []).append((call, payload))
+
+    def _excuse(self, key: Key) -> None:
+        """Take that a relay may come or not."""
+        if self._may_come is None:
+            self._may_come = deque(maxlen=REMEMBERED)
+        self._may_come.appendleft(key)
 
     def arrived(self, event: str, payload: Any, at_us: int, figures: Figures) -> None:
         """Take a relay."""
         relayed = self._relayed[event]
         number = relayed.key(payload)
-        waiting = self._owed.get((event, number)) if self._owed else None
+        key = (event, number)
+        waiting = self._owed.get(key) if self._owed else None
         if not waiting:
-            self._unexpected(relayed, number, figures)
+            self._unexpected(relayed, key, figures)
             return
         call, sent = waiting.pop(0)
         if not waiting and self._owed is not None:
-            del self._owed[(event, number)]
+            del self._owed[key]
         figures.delivered += 1
         figures.was_delivered(at_us - call.sent_us)
         if payload != sent and not relayed.is_same(sent, payload):
@@ -126,21 +139,22 @@ class Receiver:
             else:
                 self._last[event] = number
 
-    def _unexpected(self, relayed: Relayed, number: Any, figures: Figures) -> None:
+    def _unexpected(self, relayed: Relayed, key: Key, figures: Figures) -> None:
         """Count what nobody is known to have sent, or what has come before."""
-        if relayed.event in self.own or (self._repeated and (relayed.event, number) in self._repeated):
+        event, number = key
+        if event in self.excused or key in self.own or (self._may_come is not None and key in self._may_come):
             return
         is_old = (
-            relayed.is_numbered
-            and isinstance(number, int)
-            and number <= (self._last or {}).get(relayed.event, -1)
+            relayed.is_numbered and isinstance(number, int) and number <= (self._last or {}).get(event, -1)
         )
         figures.broken["doubled" if is_old else "altered"] += 1
 
     def forget(self) -> None:
         """Wait for nothing any more: the membership is over, and what was on its way may never come."""
         self.is_here = False
-        for waiting in (self._owed or {}).values():
+        for key, waiting in (self._owed or {}).items():
+            # The server may be so slow that the receiver has come back when it gets there.
+            self._excuse(key)
             for call, _ in waiting:
                 call.figures.relays -= 1
         self._owed = None

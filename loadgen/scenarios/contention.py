@@ -159,10 +159,8 @@ class Contention(Scenario):
         for channel in channels.values():
             if channel.receiver is not None:
                 # Who loses a race is owed no relay; whether it was right is for the judge to say.
-                channel.receiver.own.update(
-                    event for _, event, _ in (*race.before, *race.at_once, *race.after)
-                )
-                channel.receiver.own.update(event for event, _ in [arena.barrier])
+                tried = (*race.before, *race.at_once, *race.after)
+                channel.receiver.excused = frozenset(event for _, event, _ in tried) | {arena.barrier[0]}
         for push in race.before:
             await self._send(players, channels, topic, push)
         # Signed before, so that nothing lies between the pushes.

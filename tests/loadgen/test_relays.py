@@ -24,7 +24,7 @@ class Relay:
     def send(self, seq: int, status: str | None = "ok", chunk: str = "a") -> None:
         call = Call(self.figures, 100, 100)
         call.status = status
-        self.receiver.expect(STREAM, {"chunk": chunk, "seq": seq}, call)
+        self.receiver.expect((STREAM, seq), {"chunk": chunk, "seq": seq}, call)
 
     def arrive(self, seq: int, chunk: str = "a", **more: Any) -> None:
         self.receiver.arrived(STREAM, {"chunk": chunk, "seq": seq, **more}, 150, self.figures)
@@ -107,6 +107,30 @@ def test_who_is_away_is_owed_nothing() -> None:
 def test_an_echo_to_the_sender_is_nothing_unexpected() -> None:
     """Whether a sender gets its own relay back is open."""
     relay = Relay()
-    relay.receiver.own.add(STREAM)
+    relay.receiver.own.appendleft((STREAM, 0))
     relay.arrive(0)
     assert relay.broken == {}
+
+
+def test_what_the_other_side_sends_is_no_echo() -> None:
+    """Where both sides send an event, a doubled relay of the other's is told all the same."""
+    relay = Relay()
+    relay.receiver.own.appendleft((STREAM, 0))
+    relay.send(1)
+    relay.arrive(1)
+    relay.arrive(1)
+    assert relay.broken == {"doubled": 1}
+
+
+def test_what_is_sent_while_a_receiver_comes_back_may_come() -> None:
+    """The server has let it in before its agent has read so; and it may be behind with what was sent before the loss."""
+    relay = Relay()
+    relay.send(0)
+    relay.receiver.forget()
+    relay.send(1)
+    relay.receiver.is_here = True
+    relay.send(2)
+    for seq in range(3):
+        relay.arrive(seq)
+    relay.receiver.settle()
+    assert (relay.figures.relays, relay.figures.delivered, relay.broken) == (1, 1, {})
