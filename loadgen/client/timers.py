@@ -20,6 +20,8 @@ from gevent.hub import Hub
 _CLOCK_MONOTONIC: Final = 1
 _ABSOLUTE: Final = 1
 _NEVER_US: Final = 1 << 52
+_TICK_US: Final = 10_000
+"""Something is due at least as often; of a longer lag, what was due meanwhile is counted as well."""
 _SPEC: Final = struct.Struct("@llll")
 
 
@@ -46,7 +48,8 @@ class Timers:
     """Calls what is due on the event loop of this thread, each with the time at which it was due.
 
     Attributes:
-        lags_us: By how much each round of timers came too late, since somebody has last cleared it.
+        lags_us: By how much each round of timers came too late, and those that would have come while it was waited for, since
+            somebody has last cleared it.
 
     """
 
@@ -55,6 +58,7 @@ class Timers:
         self._heap: list[tuple[int, int, Timer]] = []
         self._number = 0
         self._armed_us = _NEVER_US
+        self._rang_us = now_us()
         self.lags_us: list[int] = []
         self._alarm = _alarm(self._hub, self._ring)
 
@@ -88,7 +92,12 @@ class Timers:
         heap = self._heap
         now = now_us()
         if heap:
-            self.lags_us.append(now - heap[0][0])
+            lag_us = now - heap[0][0]
+            self.lags_us.append(lag_us)
+            stalled_us = min(lag_us, now - self._rang_us)
+            if stalled_us > _TICK_US:
+                self.lags_us.extend(range(stalled_us - _TICK_US, 0, -_TICK_US))
+        self._rang_us = now
         # Whoever adds a timer meanwhile need not set the alarm: that is done at the end.
         self._armed_us = 0
         # What is added meanwhile waits for the next round, so that sockets get their turn between rounds.

@@ -208,6 +208,7 @@ class Open(Driver):
         self._waiting: deque[int] = deque()
         self._begin_us = 0
         self._due_us = NEVER_US
+        self.late_us: list[int] = []
 
     def begin(self) -> None:
         """Begin the shape now."""
@@ -259,6 +260,7 @@ class Open(Driver):
             if self._due_us > until_us or not self.is_running:
                 break
             self.due += 1
+            self.late_us.append(until_us - self._due_us)
             if self._free:
                 self._give(self._due_us)
             else:

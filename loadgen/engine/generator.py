@@ -198,6 +198,8 @@ class Generator:
             if arrivals.model == "closed"
             else Open(self.site, self.scenario, arrivals.starts_s(share, random))
         )
+        if isinstance(self.driver, Open):
+            self.health.late_us = self.driver.late_us
         for group in self._groups:
             self.driver.add(group)
         kib = resident_kib()
@@ -286,7 +288,7 @@ class Generator:
             "process": self.index,
             "statistics": self.site.statistics.to_json(),
             "losses": dict(self.site.losses),
-            "health": self.health.to_json(),
+            "health": self.health.to_json() | {"least_p99_us": self.site.statistics.least_p99_us()},
             "acts": acts,
             "groups": {"opened": self.opened, "failed": self.failed},
             "memory": {"base_kib": self._base_kib, "agents_kib": self._agents_kib, "agents": self._agents},

@@ -23,6 +23,9 @@ MEASURES: Final = (SERVICE, RESPONSE, DELIVERY)
 LASTING: Final = ("connect", "phx_join")
 """Events that happen before the load as well, and are told of all the time."""
 
+OWN_FAMILIES: Final = ("socket", "client", "act")
+"""Families of what is no push to the endpoint: connections, the cost of the client, whole acts."""
+
 SKETCH: Final[tuple[int, ...]] = (*range(0, 100, 5), 99, 100)
 """Percents of a second's latencies whose values are told: enough to see how alike the seconds are."""
 
@@ -209,6 +212,12 @@ class Statistics:
         """Keep how much was answered until now: what comes later is not of the rate."""
         for figures in self._figures.values():
             figures.in_time = figures.ok
+
+    def least_p99_us(self) -> int | None:
+        """Return the lowest 99th percentile of the response time of what the endpoint was asked for; None where that is nothing."""
+        asked = (figures for figures in self._figures.values() if figures.family not in OWN_FAMILIES)
+        known = (figures.histograms[RESPONSE].percentile(99) for figures in asked)
+        return min((value for value in known if value is not None), default=None)
 
     def merge(self, other: Statistics) -> None:
         """Add the figures of another process."""

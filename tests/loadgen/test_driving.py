@@ -14,6 +14,7 @@ from loadgen.client.calls import CallFailed
 from loadgen.client.plays import Awaitable
 from loadgen.client.route import Route
 from loadgen.client.site import Site
+from loadgen.client.timers import now_us
 from loadgen.engine.driving import Closed, Driver, Open
 from loadgen.scenarios.scenario import Group, Scenario
 from specs.loader import load
@@ -76,6 +77,23 @@ def test_an_arrival_without_a_free_agent_waits_and_its_latency_tells() -> None:
     assert driver.started == 20
     assert histograms["response"].max_us > 900_000
     assert (histograms["service"].percentile(50) or 0) < (histograms["response"].percentile(50) or 0)
+
+
+def test_each_arrival_tells_how_late_it_was_taken() -> None:
+    """After a stall of this process all that was due meanwhile was late, by less and less."""
+    driver = arrivals("100/s", Waiting())
+    driver.add(Group(driver.site, cast("Any", None), 0, "1"))
+    driver.begin()
+    until_us = now_us() + 200_000
+    while now_us() < until_us:
+        pass
+    with gevent.Timeout(20):
+        while driver.due < 30:
+            gevent.sleep(0.01)
+    driver.stop()
+    driver.site.timers.close()
+    assert len(driver.late_us) == driver.due
+    assert sum(late_us > 100_000 for late_us in driver.late_us) >= 9
 
 
 def test_an_arrival_that_was_never_served_is_an_error() -> None:

@@ -33,6 +33,30 @@ def test_a_generator_out_of_breath_is_named(
     assert len(faults_of(processes, p99_us, is_open=True)) == count
 
 
+@pytest.mark.parametrize(
+    ("told", "is_open", "count"),
+    [
+        # Arrivals may be late where timers, of which there are more, are not; without arrivals nothing is.
+        ({"late": [[467_000, 20], [100, 980]]}, True, 1),
+        ({"late": [[467_000, 20], [100, 980]]}, False, 0),
+        # A slow event does not hide what a lag does to a fast one.
+        ({"lags": [[20_000, 1_000]], "least_p99_us": 30_000}, True, 1),
+        ({"lags": [[20_000, 1_000]], "least_p99_us": 450_000}, True, 0),
+    ],
+)
+def test_a_lag_is_held_against_each_event(told: dict[str, Any], is_open: bool, count: int) -> None:
+    """What is late for the fastest event is a fault, whatever the others take."""
+    assert len(faults_of([process() | told], 450_000, is_open=is_open)) == count
+
+
+def test_late_arrivals_are_kept_in_the_whole() -> None:
+    """They are taken out once a second, like lags, and told at the end."""
+    health = Health([])
+    health.late_us.extend([7, 9])
+    health.second()
+    assert (health.late_us, health.to_json()["late"]) == ([], [(7, 1), (9, 1)])
+
+
 def test_a_second_takes_the_lags_out() -> None:
     """Each lag counts in the second in which it was seen, and in the whole once."""
     lags_us = [10, 20, 30]

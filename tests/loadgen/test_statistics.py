@@ -80,3 +80,11 @@ def test_recent_figures_are_told_once() -> None:
     figures.flush()
     assert figures.recent_json()["ok"] == 100
     assert not figures.has_recent
+
+
+def test_the_fastest_event_is_known_by_its_slowest_answers() -> None:
+    """Of the events of the endpoint the one with the lowest p99 counts; connections and whole acts are none."""
+    statistics = filled(1_000)
+    assert Statistics().least_p99_us() is None
+    statistics.of("task", "fast").took(300)
+    assert statistics.least_p99_us() == 300

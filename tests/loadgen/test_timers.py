@@ -64,6 +64,19 @@ def test_a_timer_may_set_the_next(timers: Timers) -> None:
     timers.close()
 
 
+def test_what_would_have_come_during_a_stall_is_late_as_well(timers: Timers) -> None:
+    """A process that was away for long is not late once: so was all that was due meanwhile."""
+    until_us = now_us() + 60_000
+    timers.after(0.001, lambda _: None)
+    while now_us() < until_us:
+        pass
+    until(lambda: bool(timers.lags_us))
+    lag_us = timers.lags_us[0]
+    assert lag_us > 50_000
+    assert timers.lags_us == list(range(lag_us, 0, -10_000))
+    timers.close()
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_fault_does_not_end_the_others(timers: Timers, capsys: pytest.CaptureFixture[str]) -> None:
     """It is told on standard error, and the next timer is called."""
