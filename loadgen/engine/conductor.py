@@ -25,6 +25,8 @@ LOOK_S: Final = 0.05
 MARGIN_S: Final = 0.2
 INTERRUPTED_S: Final = 1.5
 """After Ctrl-C, how long groups may take to come to rest, and their judge to its verdict, each."""
+LEAVING_S: Final = 4.0
+"""After Ctrl-C, how long workers may take to tell their results; the command promises a report after five seconds."""
 SPARE_S: Final = 60.0
 """Beyond the drain time, how long workers may take to tell their results."""
 
@@ -95,7 +97,8 @@ class Conductor:
             margin_s = MARGIN_S if self._plan.arrivals.model == "open" else 0.0
             self._wait(lambda: time.monotonic() - began_s >= self._plan.duration_s + margin_s)
             ended_s = time.monotonic() - margin_s
-        self._stage.stop(INTERRUPTED_S if self._is_stopping else None)
+        if not self._is_stopping:
+            self._stage.stop(None)
         self._tell({"phase": "drain"})
         results = self._collect()
         self._tell({"phase": "end"})
@@ -140,14 +143,18 @@ class Conductor:
                 self._report()
 
     def _collect(self) -> list[dict[str, Any]]:
-        until_s = time.monotonic() + self._plan.drain_s + SPARE_S
+        until_s, is_hurried = time.monotonic() + self._plan.drain_s + SPARE_S, False
         while time.monotonic() < until_s:
+            if self._is_stopping and not is_hurried:
+                is_hurried = True
+                self._stage.stop(INTERRUPTED_S)
+                until_s = time.monotonic() + LEAVING_S
             results = self._stage.results()
             if results is not None:
                 self._report()
                 return results
             gevent.sleep(LOOK_S)
-        self.note = "not all workers have told their results"
+        self.note = "not all workers have told all their results"
         return self._stage.told()
 
     def _report(self) -> None:

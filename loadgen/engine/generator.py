@@ -20,7 +20,8 @@ from loadgen.client.route import NoRoute, route_to
 from loadgen.client.site import Site
 from loadgen.client.timers import now_us
 from loadgen.engine.driving import Closed, Driver, Open
-from loadgen.faults import CannotProvision, CannotTest, LoadError
+from loadgen.engine.ending import REST_S, Ending
+from loadgen.faults import CannotTest, LoadError
 from loadgen.judging.tape import JudgeTape
 from loadgen.measure.health import Health, resident_kib
 from loadgen.provisioning import ControlProvisioner, InventedProvisioner, Provisioner
@@ -37,8 +38,8 @@ AT_ONCE: Final = 64
 """Groups that are opened at the same time."""
 GRACE_S: Final = 1.0
 """What was sent so shortly before the end may still be on its way."""
-REST_S: Final = 0.02
-"""How often it is looked whether everything has ended."""
+FINISH_S: Final = 30.0
+"""After the drain, how long all groups together may take to come to rest; workers are waited for longer than that."""
 YOUNG_OBJECTS: Final = 50_000
 """Allocations between collections of garbage while a load goes on; the default of 700 would take a tenth of all time."""
 
@@ -175,9 +176,7 @@ class Generator:
         else:
             self.failed += 1
             is_known = isinstance(fault, LoadError | CallFailed)
-            told = str(fault) if is_known else f"{type(fault).__name__}: {fault}"
-            if told not in self.faults:
-                self.faults.append(told)
+            self._told(str(fault) if is_known else f"{type(fault).__name__}: {fault}")
         if not opening.left:
             opening.done()
         self._open_more()
@@ -217,11 +216,19 @@ class Generator:
             self.driver.stop()
             self.site.statistics.load_is_over()
 
-    def finish(self, on_end: Callable[[BaseException | None], object]) -> None:
-        """Bring all groups to rest, so that it can be told what is missing."""
-        Play(self._finish(), on_end)
+    def finish(
+        self, on_end: Callable[[BaseException | None], object], on_drained: Callable[[], object]
+    ) -> None:
+        """Bring all groups to rest, so that it can be told what is missing.
 
-    async def _finish(self) -> None:
+        Args:
+            on_end: Is called with the fault that ended it, or None.
+            on_drained: Is called before, once all acts are over or were waited for long enough.
+
+        """
+        Play(self._finish(on_drained), on_end)
+
+    async def _finish(self, on_drained: Callable[[], object]) -> None:
         until_us = now_us() + round(self.plan.drain_s * 1e6)
         groups = list(self._groups)
         look_us = now_us()
@@ -230,15 +237,14 @@ class Generator:
                 look_us = now_us() + round(GRACE_S * 1e6)
                 self.driver.look()
             await groups[0].pause(REST_S)
-        for group in groups:
-            if not group.acting and all(agent.is_open for agent in group.agents.values()):
-                try:
-                    await self.scenario.finish(group)
-                except (CallFailed, CannotProvision) as fault:
-                    self.faults.append(str(fault))
-        resting = [group for group in groups if not group.acting]
-        if resting and self.driver is not None:
-            await self.scenario.conclude(resting)
+        on_drained()
+        if self.driver is not None:
+            ending = Ending(self.scenario, self.site.timers, FINISH_S, self._told)
+            await ending.come_to_rest(groups)
+
+    def _told(self, fault: str) -> None:
+        if fault not in self.faults:
+            self.faults.append(fault)
 
     # Afterwards
 

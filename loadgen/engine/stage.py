@@ -18,6 +18,8 @@ STOP: Final = "wireproof-stop"
 SECOND: Final = "wireproof-second"
 RESULT: Final = "wireproof-result"
 
+UNJUDGED: Final = {"fault": "the judge was not waited for", "facts": 0, "findings": [], "is_complete": False}
+
 OPENING_S: Final = 0.1
 SECOND_S: Final = 1.0
 LEAVING_S: Final = 2.0
@@ -39,6 +41,7 @@ class LocustStage:
         self._ready: dict[str, tuple[int, int]] = {}
         self._seconds: list[dict[str, Any]] = []
         self._results: dict[str, dict[str, Any]] = {}
+        self._final: set[str] = set()
         runner.register_message(HELLO, self._on_hello)
         runner.register_message(SECOND, self._on_second)
         runner.register_message(RESULT, self._on_result)
@@ -60,15 +63,15 @@ class LocustStage:
 
     def stop(self, within_s: float | None) -> None:
         """Let all start nothing more, and tell their results; within a time, whatever is under way, where one is given."""
-        for worker in self._ready.keys() - self._results.keys():
+        for worker in self._ready.keys() - self._final:
             self._send(STOP, {"within_s": within_s}, worker)
 
     def results(self) -> list[dict[str, Any]] | None:
         """Return what all have to tell; None as long as some have not."""
-        return None if self._results.keys() < self._ready.keys() else list(self._results.values())
+        return None if self._final < self._ready.keys() else list(self._results.values())
 
     def told(self) -> list[dict[str, Any]]:
-        """Return what those have to tell who have."""
+        """Return what has been told so far, of some perhaps without what their judge says."""
         return list(self._results.values())
 
     def seconds(self) -> list[dict[str, Any]]:
@@ -94,6 +97,8 @@ class LocustStage:
 
     def _on_result(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
         self._results[msg.node_id] = msgspec.json.decode(msg.data["json"])
+        if msg.data["is_final"]:
+            self._final.add(msg.node_id)
 
 
 class Player:
@@ -111,7 +116,7 @@ class Player:
         self._folder = folder
         self._generator = generator
         self._is_open = True
-        self._is_ended = False
+        self._is_stopping = self._is_ended = False
         self._within_s: float | None = None
         runner.register_message(BEGIN, self._on_begin)
         runner.register_message(STOP, self._on_stop)
@@ -143,10 +148,13 @@ class Player:
     def _on_stop(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
         self._is_open = False
         within_s = self._within_s = msg.data["within_s"]
-        self._generator.stop()
-        self._generator.finish(self._ended)
         if within_s is not None:
             gevent.spawn_later(within_s, self._ended, None)
+        # Who has waited long enough for an orderly end asks again, with a time.
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._generator.stop()
+            self._generator.finish(self._ended, lambda: gevent.spawn(self._tell_so_far))
 
     def _ended(self, fault: BaseException | None) -> None:
         if self._is_ended:
@@ -157,16 +165,27 @@ class Player:
         # The judge and a message are waited for; this is a callback of the event loop.
         gevent.spawn(self._tell_result)
 
+    def _tell_so_far(self) -> None:
+        """Tell what was measured before what may take long, so that it is not lost with that."""
+        if not self._is_ended:
+            self._send_result(self._generator.result(), is_final=False)
+
     def _tell_result(self) -> None:
         self._generator.write_off()
         result = self._generator.result()
         self._generator.shut()
         if self._generator.tape is not None:
+            self._send_result(result, is_final=False)
             result["judge"] = self._generator.tape.verdict(self._within_s)
+        self._send_result(result, is_final=True)
+
+    def _send_result(self, result: dict[str, Any], *, is_final: bool) -> None:
+        if self._generator.tape is not None and "judge" not in result:
+            result = {**result, "judge": UNJUDGED}
         json = msgspec.json.encode(result)
         if self._folder is not None:
             (self._folder / f"worker-{result['process']}.json").write_bytes(json)
-        self._send(RESULT, {"json": json})
+        self._send(RESULT, {"json": json, "is_final": is_final})
 
     def _send(self, name: str, data: dict[str, Any]) -> None:
         self._runner.send_message(name, data)

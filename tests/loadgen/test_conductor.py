@@ -1,0 +1,74 @@
+"""How a run is conducted, with generators that only pretend."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gevent
+
+from loadgen.arrivals import parse_arrivals
+from loadgen.engine.conductor import INTERRUPTED_S, Conductor
+from loadgen.plan import Plan
+
+
+class Pretending:
+    """Generators that are ready at once, and end when they are hurried, or never."""
+
+    def __init__(self, *, is_obedient: bool = True) -> None:
+        self.stops: list[float | None] = []
+        self.on_stop: Callable[[], object] = lambda: None
+        self._is_obedient = is_obedient
+
+    def groups(self) -> tuple[int, int]:
+        return 1, 0
+
+    def is_complete(self) -> bool:
+        return True
+
+    def begin(self) -> None:
+        pass
+
+    def stop(self, within_s: float | None) -> None:
+        self.stops.append(within_s)
+        self.on_stop()
+
+    def results(self) -> list[dict[str, Any]] | None:
+        return self.told() if self._is_obedient and self.stops[-1] is not None else None
+
+    def told(self) -> list[dict[str, Any]]:
+        return [{"process": 0}]
+
+    def seconds(self) -> list[dict[str, Any]]:
+        return []
+
+    def quit(self) -> None:
+        pass
+
+
+def conducted(stage: Pretending, folder: Path, duration_s: float) -> dict[str, Any]:
+    arrivals = parse_arrivals("closed", duration_s)
+    plan = Plan("ws://x", "ws://x", "pushes", arrivals, duration_s, 2, drain_s=600, folder=str(folder))
+    conductor = Conductor(plan, stage)
+    stage.on_stop = conductor.stop
+    with gevent.Timeout(30):
+        conductor.run()
+    told: dict[str, Any] = json.loads((folder / "generator.json").read_text())
+    return told
+
+
+def test_ctrl_c_cuts_the_drain_short(tmp_path: Path) -> None:
+    """Whoever loses patience while answers are waited for gets a report all the same, without those that do not come."""
+    stage = Pretending()
+    told = conducted(stage, tmp_path, 0.1)
+    assert stage.stops == [None, INTERRUPTED_S]
+    assert (told["is_interrupted"], told["note"], told["processes"]) == (True, None, [{"process": 0}])
+
+
+def test_what_was_told_before_the_end_is_not_lost(tmp_path: Path) -> None:
+    """Generators that do not end even then are not waited for; what they have told is written, and that it is not all."""
+    told = conducted(Pretending(is_obedient=False), tmp_path, 0.1)
+    assert told["processes"] == [{"process": 0}]
+    assert "not all" in told["note"]
