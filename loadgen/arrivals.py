@@ -18,6 +18,12 @@ import msgspec
 from loadgen.faults import ConfigurationFaulty
 
 Model = Literal["open", "closed"]
+Part = tuple[float, float]
+"""What a process has of the whole: from 0 to 1 where it is alone; those of all processes together have neither gaps nor overlaps."""
+WHOLE: Final[Part] = (0.0, 1.0)
+
+_GOLDEN: Final = (math.sqrt(5) - 1) / 2
+"""Its multiples are spread over a unit more evenly than chance would."""
 
 SYNTAX: Final = (
     "closed, closed:2s, 500/s, ramp:100/s..1000/s, steps:100/s,200/s,400/s, spike:100/s,1000/s@10s+5s, soak:50/s or trace:FILE; "
@@ -72,16 +78,21 @@ class Arrivals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trace_s: tuple[float, ...] = ()
     is_poisson: bool = False
 
-    def starts_s(self, share: float, random: Random) -> Iterator[float]:
+    def starts_s(self, part: Part, random: Random) -> Iterator[float]:
         """Yield the times of this process's arrivals, from the begin on.
 
         Args:
-            share: Of all arrivals; 1 for a process that is alone.
+            part: Of all arrivals.
             random: Phase of even distances, or the distances themselves.
 
         """
+        since, until = part
+        share = until - since
         if self.trace_s:
-            yield from (at_s for at_s in self.trace_s if random.random() < share)
+            # Every process deals out the whole in the same way, so that each entry is played once.
+            yield from (
+                at_s for number, at_s in enumerate(self.trace_s) if since <= number * _GOLDEN % 1 < until
+            )
             return
         before_s, due = 0.0, random.expovariate(1) if self.is_poisson else random.random()
         for segment in self.segments:

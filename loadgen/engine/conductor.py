@@ -96,7 +96,7 @@ class Conductor:
             # The last arrivals of a shape come right at its end, and workers have begun a little later.
             margin_s = MARGIN_S if self._plan.arrivals.model == "open" else 0.0
             self._wait(lambda: time.monotonic() - began_s >= self._plan.duration_s + margin_s)
-            ended_s = time.monotonic() - margin_s
+            ended_s = min(time.monotonic(), began_s + self._plan.duration_s)
         if not self._is_stopping:
             self._stage.stop(None)
         self._tell({"phase": "drain"})

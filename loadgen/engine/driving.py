@@ -206,7 +206,7 @@ class Open(Driver):
         self._starts_s = starts_s
         self._free: deque[Group] = deque()
         self._waiting: deque[int] = deque()
-        self._begin_us = 0
+        self._begin_us = self._missed = 0
         self._due_us = NEVER_US
         self.late_us: list[int] = []
 
@@ -214,7 +214,9 @@ class Open(Driver):
         """Begin the shape now."""
         self._begin_us = now_us()
         super().begin()
-        self._next()
+        self._advance()
+        if self._due_us < NEVER_US:
+            self.site.timers.at(self._due_us, self._arrive)
 
     def joined(self, group: Group) -> None:
         """Take it for free."""
@@ -240,18 +242,26 @@ class Open(Driver):
         if group in self._free:
             self._free.remove(group)
 
+    @property
+    def offered(self) -> int:
+        """How many arrivals there really were until it was stopped, those included that this process never got to."""
+        return self.due + self._missed
+
     def stop(self) -> None:
         """Start nothing more; those that still wait for a group were never served."""
         super().stop()
+        until_us = now_us()
+        while self._due_us <= until_us:
+            self._missed += 1
+            self.late_us.append(until_us - self._due_us)
+            self._advance()
         if self._waiting:
             self.figures.errors["no agent was free"] += len(self._waiting)
         self._waiting.clear()
 
-    def _next(self) -> None:
+    def _advance(self) -> None:
         at_s = next(self._starts_s, None)
         self._due_us = NEVER_US if at_s is None else self._begin_us + round(at_s * 1e6)
-        if at_s is not None:
-            self.site.timers.at(self._due_us, self._arrive)
 
     def _arrive(self, _due_us: int) -> None:
         """Take all arrivals that are due by now, so that a process that is late catches up; sockets get their turn in between."""
@@ -266,8 +276,7 @@ class Open(Driver):
             else:
                 self.waited += 1
                 self._waiting.append(self._due_us)
-            at_s = next(self._starts_s, None)
-            self._due_us = NEVER_US if at_s is None else self._begin_us + round(at_s * 1e6)
+            self._advance()
         if self._due_us < NEVER_US and self.is_running:
             self.site.timers.at(self._due_us, self._arrive)
 

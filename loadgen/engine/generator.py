@@ -32,6 +32,7 @@ from specs.loader import load
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from loadgen.arrivals import Part
     from loadgen.plan import Plan
 
 AT_ONCE: Final = 64
@@ -183,11 +184,11 @@ class Generator:
 
     # The load
 
-    def begin(self, share: float) -> None:
+    def begin(self, part: Part) -> None:
         """Begin: what was measured before does not count.
 
         Args:
-            share: Of all arrivals that are this process's.
+            part: Of all arrivals that are this process's.
 
         """
         self.site.statistics.begin_anew()
@@ -195,7 +196,7 @@ class Generator:
         self.driver = (
             Closed(self.site, self.scenario, arrivals, random)
             if arrivals.model == "closed"
-            else Open(self.site, self.scenario, arrivals.starts_s(share, random))
+            else Open(self.site, self.scenario, arrivals.starts_s(part, random))
         )
         if isinstance(self.driver, Open):
             self.health.late_us = self.driver.late_us
@@ -208,6 +209,7 @@ class Generator:
         gc.freeze()
         gc.set_threshold(YOUNG_OBJECTS, 20, 100)
         self.health.reset()
+        self.site.timers.after(self.plan.duration_s, lambda _due_us: self.site.statistics.load_is_over())
         self.driver.begin()
 
     def stop(self) -> None:
@@ -289,7 +291,9 @@ class Generator:
     def result(self) -> dict[str, Any]:
         """Return all that this process has to tell, as JSON."""
         driver = self.driver
-        acts = {name: getattr(driver, name, 0) for name in ("started", "finished", "waited", "due")}
+        acts = {
+            name: getattr(driver, name, 0) for name in ("started", "finished", "waited", "due", "offered")
+        }
         return {
             "process": self.index,
             "statistics": self.site.statistics.to_json(),

@@ -57,9 +57,10 @@ class LocustStage:
 
     def begin(self) -> None:
         """Let all begin, each with its share of the arrivals."""
-        total = self.groups()[0]
+        total, before = self.groups()[0], 0
         for worker, (ready, _) in self._ready.items():
-            self._send(BEGIN, {"share": ready / total}, worker)
+            self._send(BEGIN, {"part": (before / total, (before + ready) / total)}, worker)
+            before += ready
 
     def stop(self, within_s: float | None) -> None:
         """Let all start nothing more, and tell their results; within a time, whatever is under way, where one is given."""
@@ -143,7 +144,8 @@ class Player:
 
     def _on_begin(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
         self._is_open = False
-        self._generator.begin(msg.data["share"])
+        since, until = msg.data["part"]
+        self._generator.begin((since, until))
 
     def _on_stop(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
         self._is_open = False

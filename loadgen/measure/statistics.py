@@ -5,8 +5,10 @@ On the hot path a figure is an attribute that grows or a list's `append`; `flush
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any, Final
 
 from loadgen.measure.histogram import Histogram
@@ -115,13 +117,10 @@ class Figures:
         sent, ok, errors = (now - before for now, before in zip(self._told, told, strict=True))
         row: dict[str, Any] = {"name": self.name, "sent": sent, "ok": ok, "errors": errors}
         punctual, _, in_all, deliveries = (tally.take_latest() for tally in self._tallies)
-        for measure, values in ((RESPONSE, punctual or in_all), (DELIVERY, deliveries)):
-            if values:
-                row[measure] = {
-                    "p50_us": values[len(values) // 2],
-                    "p99_us": values[len(values) * 99 // 100],
-                    "sketch_us": [values[(len(values) - 1) * percent // 100] for percent in SKETCH],
-                }
+        for measure, sample in ((RESPONSE, punctual + in_all), (DELIVERY, deliveries)):
+            if sample:
+                p50_us, p99_us, *sketch_us = _values_at((50, 99, *SKETCH), sample)
+                row[measure] = {"p50_us": p50_us, "p99_us": p99_us, "sketch_us": sketch_us}
         return row
 
     def _counts(self) -> tuple[int, int, int]:
@@ -184,6 +183,7 @@ class Statistics:
 
     def __init__(self) -> None:
         self._figures: dict[tuple[str, str], Figures] = {}
+        self._is_over = False
 
     def __iter__(self) -> Iterator[Figures]:
         return iter(self._figures.values())
@@ -194,6 +194,8 @@ class Statistics:
         figures = self._figures.get(key)
         if figures is None:
             figures = self._figures[key] = Figures(family, event)
+            if self._is_over:
+                figures.in_time = 0
         return figures
 
     def flush(self) -> None:
@@ -209,7 +211,10 @@ class Statistics:
                 figures.clear()
 
     def load_is_over(self) -> None:
-        """Keep how much was answered until now: what comes later is not of the rate."""
+        """Keep how much was answered until now: what comes later is not of the rate. Only the first call counts."""
+        if self._is_over:
+            return
+        self._is_over = True
         for figures in self._figures.values():
             figures.in_time = figures.ok
 
@@ -237,3 +242,11 @@ class Statistics:
             figures = Figures.from_json(row)
             statistics._figures[(figures.family, figures.event)] = figures
         return statistics
+
+
+def _values_at(percents: Sequence[int], sample: list[tuple[int, int]]) -> list[int]:
+    """Return the values at percents of what a sample of values and their weights stands for."""
+    sample.sort()
+    below = list(accumulate(weight for _, weight in sample))
+    last = len(sample) - 1
+    return [sample[min(bisect_right(below, percent * below[-1] / 100), last)][0] for percent in percents]

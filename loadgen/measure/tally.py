@@ -31,7 +31,7 @@ class Tally:
         self._batch: list[int] = []
         self.record = self._batch.append
         self._counts: Counter[int] = Counter()
-        self._latest: list[int] = []
+        self._latest: list[tuple[int, int]] = []
 
     def flush(self) -> None:
         """Count what was recorded since the last time."""
@@ -39,7 +39,8 @@ class Tally:
         if not batch:
             return
         self._counts.update(batch)
-        self._latest += batch[:: 1 + len(batch) // SAMPLE]
+        stride = 1 + len(batch) // SAMPLE
+        self._latest += [(value, stride) for value in batch[::stride]]
         batch.clear()
         if len(self._counts) > MOST_DISTINCT:
             counts: Counter[int] = Counter()
@@ -60,7 +61,7 @@ class Tally:
         histogram.count_all(self._counts)
         return histogram
 
-    def take_latest(self) -> list[int]:
-        """Return a sample of what has come since the last call, sorted."""
-        latest, self._latest = sorted(self._latest), []
+    def take_latest(self) -> list[tuple[int, int]]:
+        """Return a sample of what has come since the last call: values, and for how many each stands."""
+        latest, self._latest = self._latest, []
         return latest

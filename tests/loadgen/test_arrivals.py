@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from loadgen.arrivals import Arrivals, parse_arrivals, span_s
+from loadgen.arrivals import WHOLE, Arrivals, Part, parse_arrivals, span_s
 from loadgen.faults import ConfigurationFaulty
 
 
-def starts(arrivals: Arrivals, share: float = 1.0, seed: int = 1) -> list[float]:
-    return list(arrivals.starts_s(share, Random(seed)))  # noqa: S311 - no secret
+def starts(arrivals: Arrivals, part: Part = WHOLE, seed: int = 1) -> list[float]:
+    return list(arrivals.starts_s(part, Random(seed)))  # noqa: S311 - no secret
 
 
 @pytest.mark.parametrize(
@@ -53,8 +54,21 @@ def test_a_ramp_gets_denser() -> None:
 def test_processes_share_the_arrivals() -> None:
     """What each has of a shape adds up to the whole."""
     arrivals = parse_arrivals("ramp:10/s..300/s", 10)
-    parts = [len(starts(arrivals, share, seed)) for seed, share in enumerate((0.5, 0.3, 0.2))]
+    parts = [len(starts(arrivals, part, seed)) for seed, part in enumerate(((0, 0.5), (0.5, 0.8), (0.8, 1)))]
     assert sum(parts) == pytest.approx(arrivals.offered, abs=3)
+
+
+def test_processes_deal_out_a_trace(tmp_path: Path) -> None:
+    """Each entry is played by one of them, whatever their seeds; what each has is even, and as much as it should."""
+    path = tmp_path / "trace"
+    path.write_text("\n".join(f"{number / 100}" for number in range(1_000)))
+    arrivals = parse_arrivals(f"trace:{path}", 10)
+    cuts = (0, 1 / 3, 2 / 3, 1)
+    parts = [starts(arrivals, part, seed) for seed, part in enumerate(pairwise(cuts))]
+    assert sorted(at_s for part in parts for at_s in part) == list(arrivals.trace_s)
+    for part in parts:
+        assert len(part) == pytest.approx(333, abs=5)
+        assert sum(at_s < 5 for at_s in part) == pytest.approx(167, abs=5)
 
 
 def test_a_trace_is_replayed(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import pytest
 
 from loadgen.arrivals import parse_arrivals
 from loadgen.engine.conductor import INTERRUPTED_S, Conductor
@@ -48,8 +49,10 @@ class Pretending:
         pass
 
 
-def conducted(stage: Pretending, folder: Path, duration_s: float) -> dict[str, Any]:
-    arrivals = parse_arrivals("closed", duration_s)
+def conducted(
+    stage: Pretending, folder: Path, duration_s: float, arrivals_text: str = "closed"
+) -> dict[str, Any]:
+    arrivals = parse_arrivals(arrivals_text, duration_s)
     plan = Plan("ws://x", "ws://x", "pushes", arrivals, duration_s, 2, drain_s=600, folder=str(folder))
     conductor = Conductor(plan, stage)
     stage.on_stop = conductor.stop
@@ -65,6 +68,11 @@ def test_ctrl_c_cuts_the_drain_short(tmp_path: Path) -> None:
     told = conducted(stage, tmp_path, 0.1)
     assert stage.stops == [None, INTERRUPTED_S]
     assert (told["is_interrupted"], told["note"], told["processes"]) == (True, None, [{"process": 0}])
+
+
+def test_a_load_lasts_no_longer_than_was_asked_for(tmp_path: Path) -> None:
+    """What is waited for beyond that is not of the time that rates are told of."""
+    assert conducted(Pretending(), tmp_path, 0.1, "10/s")["load_s"] == pytest.approx(0.1)
 
 
 def test_what_was_told_before_the_end_is_not_lost(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 import gevent
 import pytest
 
-from loadgen.arrivals import parse_arrivals
+from loadgen.arrivals import WHOLE, parse_arrivals
 from loadgen.client.calls import CallFailed
 from loadgen.client.plays import Awaitable
 from loadgen.client.route import Route
@@ -59,7 +59,7 @@ def site() -> Site:
 
 
 def arrivals(text: str, scenario: Scenario) -> Open:
-    return Open(site(), scenario, parse_arrivals(text, 1).starts_s(1, Random(1)))  # noqa: S311 - no secret
+    return Open(site(), scenario, parse_arrivals(text, 1).starts_s(WHOLE, Random(1)))  # noqa: S311 - no secret
 
 
 def test_arrivals_do_not_wait_for_each_other() -> None:
@@ -96,6 +96,18 @@ def test_each_arrival_tells_how_late_it_was_taken() -> None:
     assert sum(late_us > 100_000 for late_us in driver.late_us) >= 9
 
 
+def test_what_was_never_come_to_was_offered_all_the_same() -> None:
+    """A process that is out of breath to the end has had more arrivals than it knows of, and all of them were late."""
+    driver = arrivals("100/s", Waiting())
+    driver.begin()
+    until_us = now_us() + 1_100_000
+    while now_us() < until_us:
+        pass
+    driver.stop()
+    driver.site.timers.close()
+    assert (driver.due, driver.offered, len(driver.late_us)) == (0, 100, 100)
+
+
 def test_an_arrival_that_was_never_served_is_an_error() -> None:
     """What still waits when the load ends is counted."""
     driver = driven(arrivals("50/s", Waiting(0.5)), groups=1, for_s=1.2)
@@ -126,7 +138,7 @@ def test_a_group_that_is_away_acts_no_more_until_it_is_back(text: str) -> None:
     driver = (
         Closed(site(), scenario, asked, Random(1))  # noqa: S311 - no secret
         if asked.model == "closed"
-        else Open(site(), scenario, asked.starts_s(1, Random(1)))  # noqa: S311 - no secret
+        else Open(site(), scenario, asked.starts_s(WHOLE, Random(1)))  # noqa: S311 - no secret
     )
     group, agent = Group(driver.site, cast("Any", None), 0, "1"), Away()
     group.agents["agent"] = cast("Any", agent)

@@ -33,10 +33,14 @@ class Pretending:
     def __init__(self) -> None:
         self.opened, self.failed = 1, 0
         self.faults: list[str] = []
+        self.parts: list[tuple[float, float]] = []
         self.stopped = self.written_off = 0
         self.on_end: Callable[[BaseException | None], object] = lambda _fault: None
         self.is_judged = gevent.event.Event()
         self.tape = self
+
+    def begin(self, part: tuple[float, float]) -> None:
+        self.parts.append(part)
 
     def stop(self) -> None:
         self.stopped += 1
@@ -96,6 +100,13 @@ def test_what_was_measured_is_told_before_what_takes_long(both: tuple[LocustStag
     assert stage.told() == [
         {"process": 0, "written_off": 1, "judge": {"is_complete": True, "findings": [], "facts": 3}}
     ]
+
+
+def test_arrivals_are_shared_by_groups(both: tuple[LocustStage, Pretending]) -> None:
+    """Who is alone has all of them."""
+    stage, generator = both
+    stage.begin()
+    assert generator.parts == [(0.0, 1.0)]
 
 
 def test_who_is_hurried_ends_though_groups_are_not_at_rest(both: tuple[LocustStage, Pretending]) -> None:

@@ -74,6 +74,32 @@ def test_what_is_answered_after_the_load_is_not_of_its_rate() -> None:
     assert (merged.of("task", "progress").ok, merged.of("task", "progress").in_time) == (105, 100)
 
 
+def test_what_begins_after_the_load_is_not_of_its_rate() -> None:
+    """An event that nobody had seen until then has no rate; the load is over only once."""
+    statistics = filled(0)
+    statistics.load_is_over()
+    late = statistics.of("task", "late")
+    late.ok += 5
+    statistics.load_is_over()
+    assert (late.in_time, statistics.of("task", "progress").in_time) == (0, 100)
+
+
+def test_the_latest_latencies_are_of_all_that_was_sent() -> None:
+    """What was sent late counts in a second's percentiles by its share: few are no p99, many are."""
+    statistics = Statistics()
+    for late, p99_us in ((5, 1_000), (500, 5_001_000)):
+        figures = statistics.of("task", f"late-{late}")
+        for _ in range(2_000):
+            figures.took(1_000)
+        for _ in range(late):
+            figures.took_late(1_000)
+            figures.took_in_all(5_001_000)
+        figures.flush()
+        response = figures.recent_json()["response"]
+        assert (response["p50_us"], response["p99_us"]) == (1_000, p99_us)
+        assert response["sketch_us"][-1] == 5_001_000
+
+
 def test_recent_figures_are_told_once() -> None:
     """A second's row holds what is new since the one before."""
     figures = filled(0).of("task", "progress")

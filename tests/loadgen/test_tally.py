@@ -33,10 +33,14 @@ def test_many_different_values_are_put_together(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_latest_are_taken_once() -> None:
-    """A sample is sorted and gone once it was taken."""
+    """A sample is gone once it was taken, and each of its values tells for how many it stands."""
     recorded = Tally()
     for value in (3, 1, 2):
         recorded.record(value)
     recorded.flush()
-    assert recorded.take_latest() == [1, 2, 3]
+    assert recorded.take_latest() == [(3, 1), (1, 1), (2, 1)]
     assert recorded.take_latest() == []
+    for value in range(4 * tally.SAMPLE):
+        recorded.record(value)
+    recorded.flush()
+    assert {weight for _, weight in recorded.take_latest()} == {5}
