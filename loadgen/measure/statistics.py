@@ -219,8 +219,12 @@ class Statistics:
             figures.in_time = figures.ok
 
     def least_p99_us(self) -> int | None:
-        """Return the lowest 99th percentile of the response time of what the endpoint was asked for; None where that is nothing."""
-        asked = (figures for figures in self._figures.values() if figures.family not in OWN_FAMILIES)
+        """Return the lowest 99th percentile of the response time of any event of the load itself; None where there is none."""
+        asked = (
+            figures
+            for figures in self._figures.values()
+            if figures.family not in OWN_FAMILIES and figures.event not in LASTING
+        )
         known = (figures.histograms[RESPONSE].percentile(99) for figures in asked)
         return min((value for value in known if value is not None), default=None)
 
