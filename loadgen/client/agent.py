@@ -251,13 +251,20 @@ class Agent:
     def _come_back(self) -> None:
         if not self._is_wanted:
             return
-        if self._backoff is None:
-            self._backoff = Backoff()
-        self.site.timers.after(self._backoff.next_s(), self._connect_again)
+        self._backoff = self._backoff or Backoff()
+        self.site.timers.after(self._backoff.next_s(), self._take_turn)
+
+    def _take_turn(self, _due_us: int) -> None:
+        if self._is_away:
+            self.site.timers.at(self.site.turn_us(), self._connect_again)
 
     def _connect_again(self, due_us: int) -> None:
-        if self._is_wanted and self._connection is None:
+        if self._is_away:
             self._connect(due_us)
+
+    @property
+    def _is_away(self) -> bool:
+        return self._is_wanted and self._connection is None
 
     def _down(self, reason: str) -> None:
         connection, self._connection = self._connection, None

@@ -84,6 +84,9 @@ class Site:
     """What has gone wrong in the scenario itself, each once."""
     open_count: int = 0
     """Connections that are open."""
+    pace_us: float = 0.0
+    """Between two connections that are opened, at first or again."""
+    _latest_turn_us: int = 0
     _figures: dict[str, dict[str, Figures]] = field(default_factory=dict)
     _rounds: list[dict[Ticking, None]] = field(default_factory=lambda: [{} for _ in range(TICKS_A_S)])
     _round: int = 0
@@ -109,6 +112,11 @@ class Site:
         agents = self._rounds[self._round]
         for agent in tuple(agents) if agents else ():
             agent.tick(due_us)
+
+    def turn_us(self) -> int:
+        """Return when one more connection may be opened, and take that turn; who comes back takes one like who comes first."""
+        self._latest_turn_us = max(self._latest_turn_us + round(self.pace_us), self.timers.now_us())
+        return self._latest_turn_us
 
     def figures_by_event(self, family: str) -> dict[str, Figures]:
         """Return the figures of a family's events that were asked for so far."""

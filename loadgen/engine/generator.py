@@ -96,15 +96,13 @@ class Generator:
         self._waiting: deque[tuple[Opening, int]] = deque()
         self._opening = self._numbered = self._agents = 0
         self._is_ready = self._is_given_up = False
-        self._next_connect_us = 0
-        self._pace_us = 0.0
         self._socket = api.sockets[self.scenario.socket]
 
     # Before the load
 
     def start(self, processes: int, on_ready: Callable[[BaseException | None], object]) -> None:
         """Get ready to open groups; `processes` share the ceiling of connections a second."""
-        self._pace_us = 1e6 * processes / self.plan.connections_per_s
+        self.site.pace_us = 1e6 * processes / self.plan.connections_per_s
 
         def ready(fault: BaseException | None) -> None:
             self._is_ready = fault is None
@@ -152,7 +150,7 @@ class Generator:
         self._groups[group] = None
         try:
             for agent in group.agents.values():
-                await self._turn(group)
+                await group.pause((self.site.turn_us() - now_us()) / 1e6)
                 (await agent.connect()).demand()
             await self.scenario.prepare(group)
         except BaseException:
@@ -161,13 +159,6 @@ class Generator:
         opening.groups.append(group)
         if self.driver is not None:
             self.driver.add(group)
-
-    async def _turn(self, group: Group) -> None:
-        """Wait until one more connection may be opened."""
-        self._next_connect_us = max(self._next_connect_us + round(self._pace_us), now_us())
-        wait_us = self._next_connect_us - now_us()
-        if wait_us > 0:
-            await group.pause(wait_us / 1e6)
 
     def _opened(self, opening: Opening, fault: BaseException | None) -> None:
         self._opening -= 1

@@ -17,6 +17,7 @@ from loadgen.client.channel import MOST_CHANNELS, TooManyChannels
 from loadgen.client.plays import Pause, Play
 from loadgen.client.route import route_to
 from loadgen.client.site import Site
+from loadgen.client.timers import now_us
 from loadgen.provisioning import ControlProvisioner
 from loadgen.scenarios.scenario import Group
 from specs.loader import load
@@ -140,6 +141,25 @@ def test_an_agent_that_was_cut_off_comes_back(crew: Crew) -> None:
     crew.play(script)
     assert crew.site.losses == {"dropped": 1}
     assert crew.site.statistics.of("socket", "recovery").histograms["service"].total == 1
+
+
+def test_those_who_come_back_take_turns(crew: Crew) -> None:
+    """After all were cut off at once they connect no faster than they did at first."""
+
+    async def script() -> None:
+        await crew.connected()
+        agents = crew.group.agents.values()
+        crew.site.pace_us = 700_000.0
+        first_us = crew.site.turn_us()
+        for agent in agents:
+            agent.drop()
+        connects = crew.site.statistics.of("socket", "connect")
+        await crew.until(lambda: connects.sent == 3)
+        assert now_us() >= first_us + 700_000
+        await crew.until(lambda: connects.sent == 4)
+        assert now_us() >= first_us + 1_400_000
+
+    crew.play(script)
 
 
 def test_a_refused_credential_is_named(crew: Crew) -> None:
