@@ -44,12 +44,13 @@ class Rejoins:
 
     """
 
-    __slots__ = ("_agent", "_family", "_open", "lost_at_us")
+    __slots__ = ("_agent", "_family", "_open", "_unanswered", "lost_at_us")
 
     def __init__(self, agent: Rejoining, family: str) -> None:
         self._agent = agent
         self._family = family
         self._open = 0
+        self._unanswered: set[str] = set()
         self.lost_at_us: int | None = None
 
     def begin(self, _due_us: int = 0) -> None:
@@ -58,6 +59,7 @@ class Rejoins:
         if self._open or not agent.is_open:
             return
         topics = self._topics()
+        self._unanswered.clear()
         self._open = len(topics)
         for topic in topics:
             channel = agent.channels[topic]
@@ -65,10 +67,15 @@ class Rejoins:
         self._look()
 
     def _topics(self) -> list[str]:
-        return [topic for topic in self._agent.session.topics_to_rejoin() if topic in self._agent.channels]
+        channels = self._agent.channels
+        # For the session a join is under way until it is answered, however long that takes.
+        wanted = dict.fromkeys([*self._agent.session.topics_to_rejoin(), *self._unanswered])
+        return [topic for topic in wanted if topic in channels and not channels[topic].is_joined]
 
     def _answered(self, channel: Channel, call: Call) -> None:
         self._open -= 1
+        if call.status == "unknown":
+            self._unanswered.add(channel.topic)
         if call.is_ok and channel.on_rejoined is not None:
             channel.on_rejoined(call.response)
         self._look()
