@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loadgen.client.agent import Agent
 from loadgen.client.calls import CallFailed
-from loadgen.client.plays import Awaitable, Play
+from loadgen.client.plays import Awaitable, Pause, Play
 from loadgen.client.route import NoRoute, route_to
 from loadgen.client.site import Site
 from loadgen.client.timers import now_us
@@ -223,17 +223,16 @@ class Generator:
 
     async def _finish(self, on_drained: Callable[[], object]) -> None:
         until_us = now_us() + round(self.plan.drain_s * 1e6)
-        groups = list(self._groups)
         look_us = now_us()
         while self.driver is not None and self.driver.under_way and now_us() < until_us:
             if now_us() >= look_us:
                 look_us = now_us() + round(GRACE_S * 1e6)
                 self.driver.look()
-            await groups[0].pause(REST_S)
+            await Pause(self.site.timers, REST_S)
         on_drained()
         if self.driver is not None:
             ending = Ending(self.scenario, self.site.timers, FINISH_S, self._told)
-            await ending.come_to_rest(groups)
+            await ending.come_to_rest(list(self._groups))
 
     def _told(self, fault: str) -> None:
         if fault not in self.faults:
