@@ -78,6 +78,10 @@ class Ground(Generic[M]):
         """Let everything arrive that is on its way."""
         for witness in self.present():
             witness.sync()
+        self.note_settled()
+
+    def note_settled(self) -> None:
+        """Write down that everything has arrived."""
         for scene in self.scenes:
             self.record.settled(scene.topic)
 
