@@ -176,16 +176,9 @@ def run_once(
         lab.close()
     entries, redacted = tuple(lab.transcript.entries), lab.transcript.redacted
     reason = None if reason is None else redacted(reason)
-    unknown = [one.requirement for one in lab.breaches if one.requirement not in lab.api.requirements]
-    if unknown:
-        reason = f"the case reports a requirement that the documents do not have: {unknown[0]}"
-        return Attempt((), entries, Verdict.ERROR, reason, lab.program, number=number)
-    if bench.restraint.has_denied:
-        # Whatever the case has made of it: what it was to look at has not happened.
-        return Attempt((), entries, Verdict.NOT_RUN, READ_ONLY, lab.program, number=number)
-    if until_s is not None and seen_s >= until_s:
-        # A wait that was cut short says nothing about the endpoint.
-        return Attempt((), entries, Verdict.NOT_RUN, OUT_OF_BUDGET, lab.program, number=number)
+    void = _void(lab, seen_s, until_s)
+    if void is not None:
+        return Attempt((), entries, *void, lab.program, number=number)
     is_unanswered = ended is Verdict.INCONCLUSIVE and all(one.direction != "received" for one in entries)
     return Attempt(
         tuple(
@@ -206,6 +199,20 @@ def run_once(
         hasty=hasty,
         absent=absent,
     )
+
+
+def _void(lab: Lab, seen_s: float, until_s: float | None) -> tuple[Verdict, str] | None:
+    """Return what an attempt comes to whatever was seen in it, and why; None where what was seen counts."""
+    unknown = [one.requirement for one in lab.breaches if one.requirement not in lab.api.requirements]
+    if unknown:
+        return Verdict.ERROR, f"the case reports a requirement that the documents do not have: {unknown[0]}"
+    if lab.bench.restraint.has_denied:
+        # Whatever the case has made of it: what it was to look at has not happened.
+        return Verdict.NOT_RUN, READ_ONLY
+    if until_s is not None and seen_s >= until_s:
+        # A wait that was cut short says nothing about the endpoint.
+        return Verdict.NOT_RUN, OUT_OF_BUDGET
+    return None
 
 
 def _carry_out(lab: Lab, run: Callable[[Lab], None]) -> tuple[Verdict | None, str | None, bool]:

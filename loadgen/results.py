@@ -74,7 +74,8 @@ class Results:
 
         None in the closed model.
         """
-        arrivals, due = self.plan.arrivals, self.acts["due"]
+        # Those included that a generator never got to: they were offered all the same.
+        arrivals, due = self.plan.arrivals, self.acts["offered"] or self.acts["due"]
         expected = arrivals.offered
         if expected is None:
             return None

@@ -40,7 +40,8 @@ class Figures:
     Attributes:
         sent: Pushes that were sent.
         ok: Those answered by ok.
-        in_time: Those that were so before the load was over; None as long as it is not.
+        before: Those that were so before the load began: joins and connects alone are kept from then.
+        in_time: Those that were so while the load lasted; None as long as it does.
         errors: Those that were not, by reason.
         relays: How often one was to reach a receiver.
         delivered: How often it has.
@@ -55,6 +56,7 @@ class Figures:
         "_known",
         "_tallies",
         "_told",
+        "before",
         "broken",
         "delivered",
         "errors",
@@ -73,7 +75,7 @@ class Figures:
     def __init__(self, family: str, event: str) -> None:
         self.family = family
         self.event = event
-        self.sent = self.ok = self.relays = self.delivered = 0
+        self.sent = self.ok = self.relays = self.delivered = self.before = 0
         self.in_time: int | None = None
         self.errors: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()
@@ -207,7 +209,9 @@ class Statistics:
         """Forget everything but the objects, which are known to those who record; joins and connects were before the load, and stay."""
         self.flush()
         for figures in self._figures.values():
-            if figures.event not in LASTING:
+            if figures.event in LASTING:
+                figures.before = figures.ok
+            else:
                 figures.clear()
 
     def load_is_over(self) -> None:
@@ -216,7 +220,7 @@ class Statistics:
             return
         self._is_over = True
         for figures in self._figures.values():
-            figures.in_time = figures.ok
+            figures.in_time = figures.ok - figures.before
 
     def least_p99_us(self) -> int | None:
         """Return the lowest 99th percentile of the response time of any event of the load itself; None where there is none."""

@@ -137,6 +137,13 @@ def test_what_chance_has_not_sent_was_not_offered(
     assert run.to_json()["offered"] == run.offered
 
 
+def test_what_a_generator_never_got_to_was_offered() -> None:
+    """It is no merit of a generator that it was too late to let somebody arrive."""
+    told = process()
+    told["acts"] = {"started": 1_900, "finished": 1_900, "waited": 0, "due": 1_900, "offered": 2_000}
+    assert results(told, arrivals="1000/s+poisson").achieved == 0.95
+
+
 def test_what_was_not_judged_to_its_end_is_said() -> None:
     """A judge that was left behind is a note, and the run is not judged."""
     behind = results(process(is_complete=False))

@@ -74,6 +74,18 @@ def test_what_is_answered_after_the_load_is_not_of_its_rate() -> None:
     assert (merged.of("task", "progress").ok, merged.of("task", "progress").in_time) == (105, 100)
 
 
+def test_what_was_answered_before_the_load_is_not_of_its_rate() -> None:
+    """Joins and connects of the beginning are told of, but their rate is that of the load."""
+    statistics = filled(0)
+    joins = statistics.of("task", "phx_join")
+    joins.ok = 40
+    statistics.begin_anew()
+    joins.ok += 3
+    statistics.load_is_over()
+    joins.ok += 1
+    assert (joins.ok, joins.in_time) == (44, 3)
+
+
 def test_what_begins_after_the_load_is_not_of_its_rate() -> None:
     """An event that nobody had seen until then has no rate; the load is over only once."""
     statistics = filled(0)
