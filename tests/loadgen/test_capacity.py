@@ -335,7 +335,6 @@ def test_the_capacity_of_a_limited_server_is_found(
     [
         (["--shortest-step", "9s", "--longest-step", "8s"], "--longest-step"),
         (["--from", "9", "--to", "8"], "--to"),
-        (["--from", "inf", "--to", "inf"], "--from"),
         (["--objective", "fast"], "objective"),
         (["--agents", "3"], "client, provider"),
         (["ws://192.0.2.1", "--control-token", "x"], "--i-own-this-target"),
