@@ -18,14 +18,15 @@ SPARE_S = 0.05
 class Limit:
     """Gives a time to every push: one every 1/rate seconds."""
 
-    def __init__(self, rate_per_s: float) -> None:
+    def __init__(self, rate_per_s: float, spare_s: float = SPARE_S) -> None:
         self._every_s = 1 / rate_per_s
+        self._spare_s = spare_s
         self._loop = asyncio.get_running_loop()
         self._latest_s = self._loop.time()
 
     def due_s(self) -> float:
         """Return when the next push may be answered."""
-        self._latest_s = max(self._latest_s, self._loop.time() - SPARE_S) + self._every_s
+        self._latest_s = max(self._latest_s, self._loop.time() - self._spare_s) + self._every_s
         return self._latest_s
 
     def is_exceeded(self) -> bool:
@@ -67,8 +68,9 @@ async def main() -> None:
     options.add_argument("--port", type=int, default=0)
     options.add_argument("--rate", type=float, required=True)
     options.add_argument("--refuses", action="store_true")
+    options.add_argument("--spare-s", type=float, default=SPARE_S, help="what may come in a burst")
     given = options.parse_args()
-    made = limited(Limit(given.rate), refuses=given.refuses)
+    made = limited(Limit(given.rate, given.spare_s), refuses=given.refuses)
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(made, "127.0.0.1", given.port, backlog=4096)
     port = listener.sockets[0].getsockname()[1]
