@@ -6,6 +6,7 @@ A process of its own, so that what it takes is not taken from the generator. It 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 EXAMPLES: Final = 3
 """Findings of one requirement that are shown; all are counted."""
 SHOWN_FACTS: Final = 6
+NICENESS: Final = 10
 COLLECT_AFTER: Final = 100_000
 """Objects that may be made and kept before the garbage collector looks through them."""
 
@@ -169,8 +171,15 @@ def collect_rarely() -> None:
     gc.set_threshold(COLLECT_AFTER, 50, 50)
 
 
+def step_back() -> None:
+    """Take of the machine what generator and server leave: what is not judged at once is so at the end of the run."""
+    if sys.platform != "win32":
+        os.nice(NICENESS)
+
+
 def main() -> None:
     """Judge a tape."""
+    step_back()
     collect_rarely()
     judge = Judge(load(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
     fault = None

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from loadgen.judging.judge import Judge, chunks
+from loadgen.judging.judge import NICENESS, Judge, chunks
 from loadgen.judging.tape import ENDED, MADE, OPENED, RECEIVED, SENT, SETTLED, UNANSWERED
 from specs.loader import load
 
@@ -117,6 +119,18 @@ def test_the_process_says_what_it_has_found() -> None:
     [row] = run(joined(1, 2) + pushed(0, relayed=2))["findings"]
     assert (row["requirement"], row["is_binding"], row["count"]) == ("task/stream-relayed", True, 1)
     assert row["examples"][0]["topic"] == TOPIC
+
+
+def test_a_judge_leaves_the_machine_to_the_load() -> None:
+    """It runs at a lower priority than who measures, and than what is measured."""
+    command = [sys.executable, "-m", "loadgen.judging.judge"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        until_s = time.monotonic() + 60
+        while (niceness := os.getpriority(os.PRIO_PROCESS, process.pid)) <= os.nice(0):
+            assert time.monotonic() < until_s
+            time.sleep(0.05)
+        process.communicate()
+    assert niceness >= min(19, os.nice(0) + NICENESS)
 
 
 def test_what_is_no_history_accuses_nobody() -> None:
