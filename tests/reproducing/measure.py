@@ -30,6 +30,8 @@ from tests.reproducing.trial import CONTROL, TIMES, Row, Trial
 TOKEN = "operator-token-of-the-trials"
 ENOUGH = 0.95
 MOST_FRAMES = 6
+_TRIALS: list[Trial] = []
+"""The trial of a process of the pool."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,19 +64,21 @@ def _tried(
 ) -> Iterator[tuple[Deviation, list[Row] | str]]:
     """Try deviations out, several at a time, and yield what became of their findings, or why there is nothing."""
     waiting, running = list(reversed(list(deviations))), {}
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
+    fork = multiprocessing.get_context("fork")
+    # Cases are closures, which can be inherited and not sent.
+    with ProcessPoolExecutor(jobs, fork, initializer=_TRIALS.append, initargs=(trial,)) as pool:
         while waiting or running:
             while waiting and len(running) < jobs:
                 deviation = waiting.pop()
                 place = _started(servers, deviation.name)
-                running[pool.submit(_rows, trial, deviation.requirement, place)] = deviation
+                running[pool.submit(_rows, deviation.requirement, place)] = deviation
             for ended in wait(running, return_when=FIRST_COMPLETED).done:
                 yield running.pop(ended), ended.result()
 
 
-def _rows(trial: Trial, requirement: str, place: Place) -> list[Row] | str:
+def _rows(requirement: str, place: Place) -> list[Row] | str:
     try:
-        return trial.rows(requirement, place)
+        return _TRIALS[0].rows(requirement, place)
     except CannotTest as exc:
         return str(exc)
 
