@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from loadgen.faults import ConfigurationFaulty
 from loadgen.measure.histogram import Histogram
-from loadgen.measure.statistics import INTEGRITY, MEASURES, RESPONSE
+from loadgen.measure.statistics import INTEGRITY, MEASURES, OWN_FAMILIES, RESPONSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,8 +35,6 @@ _LATENCIES: Final = ("mean", "max")
 _GROWING: Final = (*_COUNTS, "rate", "max", "achieved", "findings")
 """What can only become more by what another process tells."""
 
-_OUTSIDE: Final = ("socket", "client", "act")
-"""Families of figures that are no pushes."""
 _AROUND: Final = ("phx_join", "phx_leave", "barrier")
 """Events that are no pushes of the scenario."""
 
@@ -167,7 +165,7 @@ def is_push(name: str) -> bool:
 
     """
     family, _, event = name.rpartition(".")
-    return family not in _OUTSIDE and event not in _AROUND
+    return family not in OWN_FAMILIES and event not in _AROUND
 
 
 def is_chosen(name: str, selector: str) -> bool:
@@ -182,7 +180,7 @@ def is_chosen(name: str, selector: str) -> bool:
     """
     family, _, event = name.rpartition(".")
     families, _, events = selector.rpartition(".")
-    is_named = events == event or (family in _OUTSIDE and families == family)
+    is_named = events == event or (family in OWN_FAMILIES and families == family)
     return fnmatchcase(name, selector) and (is_named or is_push(name))
 
 
