@@ -151,8 +151,9 @@ class Negotiation(Subject):
             [each for each in self._offers.get(agent, ()) if each.memo.replaced_at is None]
             for agent in sorted(self.insiders)
         )
-        sums = {offer.memo.amount for offer in other}
-        if one and other and not any(2 * amount - offer.memo.amount in sums for offer in one):
+        offs = [abs(2 * amount - a.memo.amount - b.memo.amount) for a in one for b in other]
+        # An average that is only rounded is judged where it is accepted.
+        if offs and min(offs) >= CLOSE:
             expected = "no offer is taken once the session is agreed, and no amount agreed on but the average of the latest ones"
             observed = f"{text(amount)} accepted, and offers of {text(one[-1].memo.amount)} and {text(other[-1].memo.amount)}"
             rule, latest = "negotiation/concurrent-pushes-ordered", (one[-1].fact, other[-1].fact)

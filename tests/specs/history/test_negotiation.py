@@ -95,6 +95,17 @@ def test_what_is_agreed_on_is_the_average_of_all_that_was_offered(
     assert story.found == ["negotiation/concurrent-pushes-ordered"] * is_found
 
 
+def test_rounding_is_no_matter_of_order(story: Story) -> None:
+    """negotiation/average-exact alone: which average a server takes is one thing, how exactly it reckons another."""
+    offer(story, "c", "100")
+    offer(story, "p", "120")
+    new = story.push("p", SESSION, "offer", amount="130", signature="s")
+    accept(story, "115.00000001")
+    story.told("c", SESSION, "offer", amount="130", signature="s", agent_id="p")
+    story.ok(new)
+    assert story.found == ["negotiation/average-exact"]
+
+
 def test_an_offer_at_the_same_time_may_be_refused(story: Story) -> None:
     """Then the agreement came first."""
     offer(story, "c", "100")
