@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from reference_server.ledger.faults import LedgerInUse, LedgerUnusable
 from reference_server.ledger.format import APPLICATION_ID, version_of
+from reference_server.redaction import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,9 @@ def inspected(path: Path, newest: int) -> Iterator[sqlite3.Connection]:
             yield connection
     except sqlite3.Error as exc:
         raise fault_of(path, exc) from exc
+    except UnicodeDecodeError as exc:
+        # SQLite quotes damaged names in its messages, and the sqlite3 module decodes those before it raises anything.
+        raise damaged(path, "text that is not UTF-8") from exc
 
 
 def fault_of(path: Path, exc: sqlite3.Error) -> LedgerUnusable:
@@ -57,7 +61,8 @@ def fault_of(path: Path, exc: sqlite3.Error) -> LedgerUnusable:
         return in_use(path)
     if getattr(exc, "sqlite_errorname", "").startswith(_NOT_ITS_FAULT):
         return LedgerUnusable(f"cannot use {path}: {exc}")
-    return damaged(path, str(exc))
+    # What is stored may be a credential, so a value that the message quotes is left out.
+    return damaged(path, str(exc).partition(" with text ")[0])
 
 
 def in_use(path: Path) -> LedgerInUse:
@@ -67,7 +72,9 @@ def in_use(path: Path) -> LedgerInUse:
 
 def damaged(path: Path, what: str) -> LedgerUnusable:
     """Say that a file is damaged, and what is left to do."""
-    return LedgerUnusable(f"{path} is damaged ({what}): restore a copy of it, or name another directory")
+    return LedgerUnusable(
+        f"{path} is damaged ({printable(what)}): restore a copy of it, or name another directory"
+    )
 
 
 def _check_header(path: Path, newest: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import random
 import shutil
 import sqlite3
 import stat
@@ -27,6 +28,7 @@ from tests.reference_server.ledger.stores import digests, everything, killed, lo
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 NAME = "ledger.sqlite3"
+NOISE = random.Random(4)  # noqa: S311 - no secret
 
 
 def fill(store: MemoryStore, _ledger: Ledger | None = None) -> None:
@@ -95,9 +97,9 @@ UNUSABLE = [
     ("cut-off", cut(8192), "damaged"),
     ("cut-off-in-a-page", cut(6000), "damaged"),
     ("page-of-zeros", overwritten(4096, bytes(4096)), "damaged"),
-    ("page-of-noise", overwritten(3 * 4096, os.urandom(4096)), "damaged"),
+    ("page-of-noise", overwritten(3 * 4096, NOISE.randbytes(4096)), "damaged"),
     ("page-size", overwritten(16, b"\x00\x07"), "damaged"),
-    ("schema-of-noise", overwritten(110, os.urandom(3000)), "damaged"),
+    ("schema-of-noise", overwritten(110, NOISE.randbytes(3000)), "damaged"),
     ("missing-table", statement("DROP TABLE happenings"), "no such table"),
     ("missing-column", statement("ALTER TABLE agents RENAME COLUMN owner TO keeper"), "no such column"),
     ("no-runs", statement("DELETE FROM meta"), "damaged"),
@@ -130,6 +132,28 @@ def test_what_cannot_be_used_is_told_and_left_alone(
     assert words in line
     assert "name another directory" in line
     assert "\n" not in line
+
+
+def test_no_noise_gets_more_than_one_line(tmp_path: Path) -> None:
+    """Wherever noise lies, a file is read or refused in one printable line that quotes no value; names are not UTF-8, too."""
+    killed(tmp_path / "live", fill, tmp_path / "data")
+    whole = tmp_path / "data" / NAME
+    overwritten(0, b"")(whole)
+    size = whole.stat().st_size
+    lines = []
+    for seed in range(150):
+        noise = random.Random(seed)  # noqa: S311 - no secret
+        length = noise.choice([4, 40, 3000])
+        offset = 110 if seed % 2 else noise.randrange(100, size - length)
+        shutil.copytree(tmp_path / "data", tmp_path / str(seed))
+        overwritten(offset, noise.randbytes(length))(tmp_path / str(seed) / NAME)
+        try:
+            loaded(tmp_path / str(seed))
+        except LedgerUnusable as exc:
+            lines.append(str(exc))
+    assert all(line.isprintable() and "chunk" not in line for line in lines)
+    assert [line for line in lines if "not UTF-8" in line]
+    assert len(lines) > 75
 
 
 def test_a_killed_servers_log_is_read(tmp_path: Path) -> None:
