@@ -37,7 +37,8 @@ class Relayed:
         """Return what a push and its relay have in common."""
         try:
             if self.is_numbered:
-                return payload[self.number]
+                number = payload[self.number]
+                return number if type(number) is int else _odd(number)
             return tuple(repr(payload.get(name)) for name in self.members)
         except (TypeError, KeyError, AttributeError):
             return None
@@ -45,6 +46,11 @@ class Relayed:
     def is_same(self, sent: Any, got: Any) -> bool:
         """Tell whether a relay has all required members as they were sent."""
         return isinstance(got, dict) and all(got.get(name) == sent.get(name) for name in self.members)
+
+
+def _odd(number: Any) -> Any:
+    """Return what stands for a number that is no plain one: itself where JSON means the same, else nothing that was ever sent."""
+    return int(number) if isinstance(number, float) and number.is_integer() else repr(number)
 
 
 @cache

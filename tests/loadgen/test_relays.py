@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from loadgen.client.calls import Call
 from loadgen.client.relays import Receiver, relayed_events
 from loadgen.measure.statistics import Figures
@@ -26,7 +28,7 @@ class Relay:
         call.status = status
         self.receiver.expect((STREAM, seq), {"chunk": chunk, "seq": seq}, call)
 
-    def arrive(self, seq: int, chunk: str = "a", **more: Any) -> None:
+    def arrive(self, seq: Any, chunk: str = "a", **more: Any) -> None:
         self.receiver.arrived(STREAM, {"chunk": chunk, "seq": seq, **more}, 150, self.figures)
 
     @property
@@ -81,6 +83,25 @@ def test_an_altered_relay_is_told() -> None:
     relay.arrive(0, chunk="b")
     relay.arrive(9)
     assert relay.broken == {"altered": 2}
+
+
+@pytest.mark.parametrize("altered", [[1], {"is": 1}, True, "1", 1.5, None])
+def test_a_number_of_another_kind_is_altered(altered: Any) -> None:
+    """What is no number any more is told as well, also where Python takes it for the same; the relay itself is lost."""
+    relay = Relay()
+    relay.send(1)
+    relay.arrive(altered)
+    relay.receiver.settle()
+    assert (relay.figures.delivered, relay.broken) == (0, {"altered": 1, "lost": 1})
+
+
+def test_a_whole_number_with_a_fraction_of_zero_is_the_same() -> None:
+    """JSON has one kind of numbers."""
+    relay = Relay()
+    relay.send(1)
+    relay.arrive(1.0)
+    relay.receiver.settle()
+    assert (relay.figures.delivered, relay.broken) == (1, {})
 
 
 def test_what_is_sent_again_need_not_come_again() -> None:
