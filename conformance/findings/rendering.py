@@ -15,9 +15,9 @@ from conformance.findings.symbols import EXPRESSION, TEXT, names_in
 
 WIDTH = 110
 _INDENT = "    "
-_PARTS = ("reading", "core", "forging", "low_level")
+_PARTS = ("reading", "core", "forging", "low_level", "ending")
 _FOREIGN = frozenset({"nacl", "websockets"})
-_ALWAYS = frozenset({"reading", "core"})
+_ALWAYS = frozenset({"reading", "core", "ending"})
 _MISSING = (
     "except ImportError as missing:",
     f'{_INDENT}print(f"could not run: {{missing}}; it needs websockets and pynacl")',

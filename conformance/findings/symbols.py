@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from conformance.findings.standalone import core, forging, low_level, reading
+from conformance.findings.standalone import core, ending, forging, low_level, reading
 
 TEXT, EXPRESSION = "$", "="
 CALLED = "\0"
@@ -24,7 +24,7 @@ _AFFIX = 10
 """Characters of a secret that no text may share with it unnamed."""
 _RESERVED = frozenset(
     {"came", "conversation", "endpoint", "is_seen"}.union(
-        dir(builtins), *(vars(means) for means in (reading, core, forging, low_level))
+        dir(builtins), *(vars(means) for means in (reading, core, forging, low_level, ending))
     )
 )
 """What a standalone file has names for already."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import secrets
+import socket
 import ssl
-import sys
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -24,7 +23,6 @@ from conformance.findings.standalone.reading import (
     b64,
     canonical,
     event_of,
-    is_websocket_url,
     part,
     same,
     without,
@@ -50,6 +48,7 @@ class Connection:
         self.events: list[Event] = []
         self.taken: set[int] = set()
         self.ws: ClientConnection | None = None
+        self.is_unreached = False
 
     def open(self, target: str, headers: dict[str, str]) -> Connection:
         """Open it; what refuses it is the first thing that comes."""
@@ -74,7 +73,8 @@ class Connection:
             )
         except InvalidStatus as refusal:
             self.note(Event("HTTP", status=refusal.response.status_code))
-        except (OSError, InvalidHandshake, EOFError):
+        except (OSError, InvalidHandshake, EOFError) as fault:
+            self.is_unreached = isinstance(fault, ConnectionRefusedError | socket.gaierror)
             self.note(Event("no answer"))
         return self
 
@@ -283,6 +283,12 @@ class Endpoint:
         if not self.is_lenient:
             raise WentOtherwise(what)
 
+    @property
+    def is_unreached(self) -> bool:
+        """Whether it was never there."""
+        opened = self.connections.values()
+        return bool(opened) and all(one.is_unreached for one in opened)
+
     def show(self, name: str, sign: str, told: str | bytes) -> None:
         """Print a line of the conversation, without credentials."""
         if self.is_quiet:
@@ -308,35 +314,3 @@ def tolerant(sock: Any, protocol: Any, **options: Any) -> ClientConnection:
     protocol.process_extensions = lambda _headers: []
     protocol.process_subprotocol = lambda _headers: None
     return ClientConnection(sock, protocol, **options)
-
-
-def url_of(arguments: list[str], usual: str) -> str:
-    """Return the URL that the command line names, or the usual one."""
-    url = arguments[0].rstrip("/") if arguments else usual
-    if len(arguments) > 1 or not is_websocket_url(url):
-        raise CannotRun(f"{' '.join(arguments) or usual}: not one URL such as ws://host:port")
-    return url
-
-
-def main(conversation: Any, finding: dict[str, str], url: str, control: str) -> None:
-    """Hold the conversation with the URL of the command line, or that of the finding, and exit with what came of it."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    token, endpoint = os.environ.get("WIREPROOF_CONTROL_TOKEN", ""), None
-    try:
-        given = url_of(sys.argv[1:], url)
-        endpoint = Endpoint(given, control.replace(url, given, 1), token)
-        code = REPRODUCED if conversation(endpoint) else NOT_REPRODUCED
-        told = "reproduced" if code else "not reproduced: what shows it does not come"
-    except WentOtherwise as what:
-        code, told = NOT_REPRODUCED, f"not reproduced: the conversation goes another way: {what}"
-    except Exception as why:  # noqa: BLE001 - by Python's own exit code the finding would be reproduced
-        kind = "" if isinstance(why, CannotRun) else f"{type(why).__name__}: "
-        code, told = COULD_NOT_RUN, f"could not run: {kind}{why}"
-    told = endpoint.redacted(told) if endpoint else without([token], told)
-    with suppress(Exception):
-        for name, text in {**finding, "now": " ".join(told.split())}.items():
-            print(f"{name:>12}: {text}")  # noqa: T201
-        if endpoint:
-            endpoint.close()
-    sys.exit(code)

@@ -101,6 +101,17 @@ def test_an_environment_that_it_cannot_read_reproduces_nothing(tmp_path: Path) -
     assert_could_not_run(run(path, WIREPROOF_FIXTURES=str(fixtures)), "JSON")
 
 
+def test_where_nobody_listens_nothing_is_said_of_the_finding(tmp_path: Path) -> None:
+    """Neither what is not seen nor what goes another way acquits a server that is not there; a refusal that is the finding counts."""
+    opening = "alice = endpoint.connect('alice', '/socket/websocket')"
+    unseen = written(tmp_path, opening, is_seen="False")
+    assert_could_not_run(run(unseen), f"nobody listens at {URL}")
+    astray = written(tmp_path, opening, "alice.wait(event='phx_reply')")
+    assert_could_not_run(run(astray), f"nobody listens at {URL}")
+    seen = written(tmp_path, opening, is_seen="alice.comes(event='no answer')")
+    assert run(seen).returncode == REPRODUCED
+
+
 def test_missing_packages_reproduce_nothing(tmp_path: Path) -> None:
     """It says which two it needs."""
     assert_could_not_run(run(written(tmp_path), options=("-S",)), "websockets", "pynacl")
