@@ -174,7 +174,8 @@ def run_once(
         hasty, absent = frozenset(bench.doubts.hasty), frozenset(bench.doubts.absent)
     finally:
         lab.close()
-    entries, redacted = tuple(lab.transcript.entries), lab.transcript.redacted
+    redacted = lab.transcript.redacted
+    entries = lab.transcript.told() if lab.breaches else tuple(lab.transcript.entries)
     reason = None if reason is None else redacted(reason)
     void = _void(lab, seen_s, until_s)
     if void is not None:

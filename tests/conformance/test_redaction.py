@@ -9,10 +9,13 @@ from urllib.parse import quote_plus
 import pytest
 from rich.console import Console
 
+from conformance.case import Case
 from conformance.catalogue import all_cases, select
 from conformance.check import Plan, run_check
 from conformance.endpoint import read_endpoint
-from conformance.faults import CannotProvision
+from conformance.engine import run_once
+from conformance.faults import CannotProvision, Violation
+from conformance.fixtures.lab import Lab
 from conformance.fixtures.provision import Agent
 from conformance.provisioning.control import ControlProvisioner
 from conformance.provisioning.opening import provisioning
@@ -75,3 +78,23 @@ def test_a_control_topic_that_quotes_the_token_is_told_without_it(
         pytest.raises(CannotProvision, match=r"the token \[REDACTED\] is bad"),
     ):
         provisioner.create_agent(derive_participant(1, "redaction", "alice"), {"name": "alice"})
+
+
+def test_a_credential_of_another_case_is_hidden_where_something_is_found(bench_at: Any) -> None:
+    """An endpoint that quotes it late is shown without it, in what is observed and in the transcript."""
+    bench, known = bench_at(), []
+
+    def first(lab: Lab) -> None:
+        known.append(lab.agent("alice"))
+
+    def second(lab: Lab) -> None:
+        lab.agent("bob")
+        quoted = f"so says {known[0].api_key}, {known[0].session_token}"
+        lab.transcript.add("bob", "received", quoted)
+        raise Violation("task/stream-relayed", "nothing of others", quoted)
+
+    run_once(bench, Case("task/one", "task", ("task/stream-relayed",), "Makes an agent.", first), 1)
+    found = run_once(bench, Case("task/two", "task", ("task/stream-relayed",), "Finds.", second), 1)
+    assert known[0].api_key not in str(found)
+    assert known[0].session_token not in str(found)
+    assert str(found).count("so says [REDACTED], [REDACTED]") == 2
