@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from conformance.findings.clocks import is_now
 from conformance.findings.execution import Execution
 from conformance.findings.rendering import code_of, wanted
 from conformance.findings.scripting import Seen
@@ -222,8 +223,13 @@ def _at(frame: Any, path: Path) -> Any:
     return value
 
 
-def _is_steady(values: list[Any]) -> bool:
+def _is_same(values: list[Any]) -> bool:
     return len({frozen(value) for value in values}) == 1
+
+
+def _is_steady(values: list[Any]) -> bool:
+    # A time in whole seconds is often the same in executions that follow each other.
+    return _is_same(values) and not is_now(values[0])
 
 
 def _is_container(value: Any) -> bool:
@@ -299,7 +305,7 @@ def _relations(ours: _Side, theirs: _Side) -> Iterator[Evidence]:
     places = [
         place
         for place in sorted(common, key=str)
-        if not any(_is_steady([parts[place] for parts in side]) for side in (mine, others))
+        if not any(_is_same([parts[place] for parts in side]) for side in (mine, others))
     ][:_MOST_PLACES]
     for index, left in enumerate(places):
         for right in places[index + 1 :]:

@@ -111,7 +111,8 @@ class Workshop:
         """
         lines = [line for line in told[0].lines if line["do"] != "pause"]
         came = [Execution(seen=one.seen) for one in told]
-        for evidence in by_relevance(candidates(came, self._look(lines, self.reference)), finding.observed):
+        (honest,) = self._look(lines, self.reference)
+        for evidence in by_relevance(candidates(came, honest), finding.observed):
             if not execute(lines, self.reference, is_seen=evidence.code, patience_s=PATIENCE_S).is_seen:
                 self._check(lines, evidence, attempts)
                 path.write_text(self._text(finding, lines, evidence, path.name), encoding="utf-8")
@@ -173,8 +174,9 @@ class Workshop:
         prompt = [line for line in lines if line["do"] != "pause"]
         for script in [prompt] if len(prompt) == len(lines) else [prompt, lines]:
             steady = self._steady(script)
-            there = self._look(steady, self.endpoint)
-            found = candidates(there, self._look(steady, self.reference))
+            # Turn about: what only grows with time is then never the same twice here and another thing twice there.
+            there, honest = self._look(steady, self.endpoint, self.reference)
+            found = candidates(there, honest)
             for evidence in by_relevance(found, finding.observed)[:_TRIED_CANDIDATES]:
                 if self.bounds.is_spent:
                     raise CannotReproduce("the time for standalone files was up")
@@ -184,22 +186,25 @@ class Workshop:
 
     def _steady(self, lines: list[Line]) -> list[Line]:
         """Return a script without waits for what does not come every time."""
-        done = self._look(lines, self.endpoint)
+        (done,) = self._look(lines, self.endpoint)
         missing = {number for one in done for number in one.missing}
         return [line for number, line in enumerate(lines) if number not in missing or line.get("keep")]
 
-    def _look(self, lines: list[Line], place: Place) -> list[Execution]:
-        """Carry out a script twice, whatever comes.
+    def _look(self, lines: list[Line], *places: Place) -> list[list[Execution]]:
+        """Carry out a script twice at each place, whatever comes.
 
         Raises:
             CannotReproduce: If it cannot be carried out there.
 
         """
-        done = [execute(lines, place, is_lenient=True, patience_s=LOOKING_PATIENCE_S) for _ in range(2)]
-        for one in done:
-            if one.failure is not None:
-                where = "the endpoint" if place is self.endpoint else "the reference server"
-                raise CannotReproduce(f"it cannot be carried out at {where}: {one.failure}")
+        done: list[list[Execution]] = [[] for _ in places]
+        for _ in range(2):
+            for place, executions in zip(places, done, strict=True):
+                one = execute(lines, place, is_lenient=True, patience_s=LOOKING_PATIENCE_S)
+                if one.failure is not None:
+                    where = "the endpoint" if place is self.endpoint else "the reference server"
+                    raise CannotReproduce(f"it cannot be carried out at {where}: {one.failure}")
+                executions.append(one)
         return done
 
     def _shows(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -85,6 +87,20 @@ def test_what_varies_from_run_to_run_is_no_evidence() -> None:
     ours = [[event("metrics", {"total": 4})], [event("metrics", {"total": 5})]]
     theirs = [[event("metrics", {"total": 1})], [event("metrics", {"total": 2})]]
     assert found(ours, theirs) == []
+
+
+@pytest.mark.parametrize("ticks_a_s", [1, 1_000, 1_000_000])
+def test_a_time_is_no_evidence(ticks_a_s: int) -> None:
+    """Both executions at a server fall into the same second more often than not; what else differs is found beside it."""
+
+    def at(later_s: int, total: str) -> list[Seen]:
+        now_s = int(time.time()) + later_s
+        told = {"at": now_s * ticks_a_s, "told": datetime.fromtimestamp(now_s, UTC).isoformat()}
+        return [event("done", {**told, "sum": total})]
+
+    assert found([at(0, "12")] * 2, [at(1, "12")] * 2) == []
+    (evidence,) = found([at(0, "12")] * 2, [at(1, "13")] * 2)
+    assert holds(evidence, at(9, "12"))
 
 
 def test_a_value_that_varies_but_is_never_the_right_one_is_evidence() -> None:
