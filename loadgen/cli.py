@@ -26,7 +26,7 @@ from loadgen.progress import Progress
 from loadgen.target import Target, checked_url, host_of, own_server
 from loadgen.terminal import render
 from reports.run_folder import RunFolderError
-from specs.loader import DocumentsInvalid, load
+from specs.loader import DocumentsInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,7 +147,6 @@ def plan_of(flags: dict[str, Any], written: PlanFile, seed: int) -> Plan:
 
     if flags["provision"] not in {"control", "invented"}:
         raise ConfigurationFaulty(f"--provision {flags['provision']!r}: control or invented")
-    load(flags["spec"])
     duration_s = span_s(chosen("duration", "30s"))
     if duration_s <= 0:
         raise ConfigurationFaulty("--duration must be longer than nothing")
@@ -193,11 +192,11 @@ def _errand(plan: Plan, objectives: list[str]) -> Errand:
     try:
         from loadgen.command import Errand
         from loadgen.objectives import parse_objective
-        from loadgen.users import users_of
+        from loadgen.users import refuse_unplayable
     except ImportError as fault:
         raise ConfigurationFaulty(f"{fault.name} is missing: pip install 'wireproof[load]'") from fault
     parsed = [parse_objective(text) for text in objectives]
-    users_of(plan)
+    refuse_unplayable(plan)
     return Errand(plan, parsed)
 
 

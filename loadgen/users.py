@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadgen.faults import ConfigurationFaulty
 from loadgen.scenarios.catalogue import find_scenario
+from specs.loader import load
 
 if TYPE_CHECKING:
     from loadgen.plan import Plan
+
+
+def refuse_unplayable(plan: Plan) -> None:
+    """Refuse a plan that cannot be played, before anything is started.
+
+    Raises:
+        ConfigurationFaulty: If its agents make no groups, or its scenario connects to a socket that the documents do not have.
+        DocumentsInvalid: If the documents cannot be read.
+
+    """
+    groups_of(plan)
+    socket = find_scenario(plan.scenario, plan.parameters).socket
+    known = load(Path(plan.spec) if plan.spec else None).sockets
+    if socket not in known:
+        raise ConfigurationFaulty(
+            f"scenario {plan.scenario}: no socket {socket!r} in the documents; there are {', '.join(known)}"
+        )
 
 
 def groups_of(plan: Plan) -> int:

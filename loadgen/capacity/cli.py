@@ -110,10 +110,10 @@ def capacity(
 def _objectives(plan: Plan, written: PlanFile, given: list[str]) -> list[Objective]:
     try:
         from loadgen.objectives import parse_objective
-        from loadgen.users import users_of
+        from loadgen.users import refuse_unplayable
     except ImportError as fault:
         raise ConfigurationFaulty(f"{fault.name} is missing: pip install 'wireproof[load]'") from fault
-    users_of(plan)
+    refuse_unplayable(plan)
     return [parse_objective(text) for text in [*written.objectives, *given] or DEFAULT_OBJECTIVES]
 
 

@@ -10,7 +10,7 @@ import pytest
 from loadgen.arrivals import parse_arrivals
 from loadgen.faults import ConfigurationFaulty
 from loadgen.plan import Plan, read_plan, read_plan_file, write_plan
-from loadgen.users import groups_of, groups_per_user, users_of
+from loadgen.users import groups_of, groups_per_user, refuse_unplayable, users_of
 
 
 def plan(**more: object) -> Plan:
@@ -58,6 +58,19 @@ def test_agents_are_spread_over_users() -> None:
         made = plan(agents=agents, agents_per_user=10)
         assert users_of(made) * groups_per_user(made) == groups_of(made) == agents // 2
         assert groups_per_user(made) <= 5
+
+
+def test_a_scenario_with_a_socket_of_its_own_invention_is_refused(tmp_path: Path) -> None:
+    """It is said before anything is started, with the sockets that there are."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from dataclasses import dataclass\nfrom loadgen.scenarios.scenario import Scenario\n\n\n@dataclass\n"
+        "class Mine(Scenario):\n    name = 'mine'\n    cast = ('client',)\n    socket = 'agnet'\n\n"
+        "    async def act(self, group, start_us):\n        pass\n"
+    )
+    with pytest.raises(ConfigurationFaulty, match="no socket 'agnet' in the documents; there are agent"):
+        refuse_unplayable(plan(scenario=str(path)))
+    refuse_unplayable(plan())
 
 
 def test_agents_that_make_no_group_are_refused() -> None:
