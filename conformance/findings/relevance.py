@@ -10,6 +10,8 @@ from conformance.findings.scripting import Line
 
 _MESSAGE = re.compile(r"\[\S+ \S+\] \S+ (\S+) ")
 """A message as a report shows it: its refs, its topic and its event."""
+_EVENT = re.compile(r"event=\"(\w+)\"")
+_OF_OTHERS = frozenset({"presence_state", "presence_diff"})
 _LONGEST_VALUE = 60
 
 
@@ -20,10 +22,19 @@ def told_of(lines: list[Line], observed: str) -> list[Line]:
     return told[-1:]
 
 
-def by_relevance(found: Iterable[Evidence], observed: str) -> list[Evidence]:
-    """Return evidence with what fits an observation first, otherwise in its order."""
-    signs = _signs(observed)
-    return sorted(found, key=lambda one: -sum(bool(re.search(sign, one.code)) for sign in signs))
+def by_relevance(found: Iterable[Evidence], observed: str, expected: str) -> list[Evidence]:
+    """Return evidence with what fits an observation first, then what is of an event that was expected, otherwise in its order.
+
+    What comes and goes with others on the same topic is last, unless it is what the finding is about.
+    """
+    signs, told = _signs(observed), {*re.findall(r"\w+", f"{observed} {expected}")}
+
+    def rank(one: Evidence) -> tuple[int, int]:
+        events = {*_EVENT.findall(one.code)}
+        is_foreign = bool(events & _OF_OTHERS) and not events & told
+        return -sum(bool(re.search(sign, one.code)) for sign in signs), is_foreign - bool(events & told)
+
+    return sorted(found, key=rank)
 
 
 def _signs(observed: str) -> list[str]:

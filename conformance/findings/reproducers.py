@@ -112,7 +112,7 @@ class Workshop:
         lines = [line for line in told[0].lines if line["do"] != "pause"]
         came = [Execution(seen=one.seen) for one in told]
         (honest,) = self._look(lines, self.reference)
-        for evidence in by_relevance(candidates(came, honest), finding.observed):
+        for evidence in by_relevance(candidates(came, honest), finding.observed, finding.expected):
             if not execute(lines, self.reference, is_seen=evidence.code, patience_s=PATIENCE_S).is_seen:
                 self._check(lines, evidence, attempts)
                 path.write_text(self._text(finding, lines, evidence, path.name), encoding="utf-8")
@@ -177,7 +177,8 @@ class Workshop:
             # Turn about: what only grows with time is then never the same twice here and another thing twice there.
             there, honest = self._look(steady, self.endpoint, self.reference)
             found = candidates(there, honest)
-            for evidence in by_relevance(found, finding.observed)[:_TRIED_CANDIDATES]:
+            likely = by_relevance(found, finding.observed, finding.expected)
+            for evidence in likely[:_TRIED_CANDIDATES]:
                 if self.bounds.is_spent:
                     raise CannotReproduce("the time for standalone files was up")
                 if self._shows(steady, evidence, times=2):

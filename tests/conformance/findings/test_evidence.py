@@ -140,7 +140,19 @@ def test_what_the_report_says_comes_first(observed: str, wanted: str) -> None:
     """Of several differences a reader is shown the one that he was told of."""
     ours = [[reply("2", at=2), event("progress"), event("progress", at=9), event("cancel", at=3)]] * 2
     theirs = [[reply("2", "error"), event("progress")]] * 2
-    assert by_relevance(found(ours, theirs), observed)[0].code == wanted
+    assert by_relevance(found(ours, theirs), observed, "")[0].code == wanted
+
+
+def test_what_was_expected_comes_before_what_others_cause() -> None:
+    """Who else comes and goes changes presence; the event that was waited for in vain shows more."""
+    ours = [[event("presence_diff", at=9)]] * 2
+    theirs = [[event("agent_updated", at=2), *[event("presence_diff", at=9)] * 3, event("seen", at=1)]] * 2
+    likely = by_relevance(found(ours, theirs), "nothing within 1 s", "bob receives agent_updated")
+    assert [one.code.partition("event=")[2] for one in likely] == [
+        '"agent_updated")',
+        '"seen")',
+        '"presence_diff")',
+    ]
 
 
 def test_the_step_that_waits_for_what_was_observed_is_told_of() -> None:
