@@ -42,7 +42,6 @@ def main(arguments: list[str] | None = None) -> int:
         trial = Trial(
             api,
             all_cases(api),
-            _started(servers),
             options.seed,
             options.reply_s,
             options.findings,
@@ -64,31 +63,41 @@ def _tried(
 ) -> Iterator[tuple[Deviation, list[Row] | str]]:
     """Try deviations out, several at a time, and yield what became of their findings, or why there is nothing."""
     waiting, running = list(reversed(list(deviations))), {}
+    started: dict[str, list[int]] = {}
     fork = multiprocessing.get_context("fork")
     # Cases are closures, which can be inherited and not sent.
     with ProcessPoolExecutor(jobs, fork, initializer=_TRIALS.append, initargs=(trial,)) as pool:
         while waiting or running:
             while waiting and len(running) < jobs:
                 deviation = waiting.pop()
-                place = _started(servers, deviation.name)
-                running[pool.submit(_rows, deviation.requirement, place)] = deviation
+                # Each has an honest server of its own: all who are in discovery hear of each other.
+                numbers = started[deviation.name] = [servers.start([deviation.name]), servers.start(())]
+                places = _places(servers, numbers)
+                running[pool.submit(_rows, deviation.requirement, *places)] = deviation
             for ended in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(ended), ended.result()
+                deviation = running.pop(ended)
+                for number in started.pop(deviation.name):
+                    servers.stop(number)
+                yield deviation, ended.result()
 
 
-def _rows(requirement: str, place: Place) -> list[Row] | str:
+def _rows(requirement: str, place: Place, honest: Place) -> list[Row] | str:
     try:
-        return _TRIALS[0].rows(requirement, place)
+        return _TRIALS[0].rows(requirement, place, honest)
     except CannotTest as exc:
         return str(exc)
 
 
-def _started(servers: Servers, *deviations: str) -> Place:
-    number = servers.start(deviations)
-    while True:
+def _places(servers: Servers, numbers: Sequence[int]) -> list[Place]:
+    """Return where servers listen, once all of them do."""
+    places: dict[int, Place] = {}
+    while not places.keys() >= set(numbers):
         for answer in servers.answers():
-            if answer["id"] == number:
-                return Place(answer["url"], f"{answer['url']}{CONTROL}", TOKEN)
+            if "error" in answer:
+                raise CannotTest(answer["error"])
+            if "url" in answer:
+                places[answer["id"]] = Place(answer["url"], f"{answer['url']}{CONTROL}", TOKEN)
+    return [places[number] for number in numbers]
 
 
 def _chosen(deviations: Iterable[Deviation], api: Api, options: argparse.Namespace) -> list[Deviation]:

@@ -59,14 +59,13 @@ class Trial:
 
     api: Api
     cases: Sequence[Case]
-    honest: Place
     seed: int
     reply_s: float
     findings: int
     """How many of a server are tried."""
 
-    def rows(self, requirement: str, place: Place) -> list[Row]:
-        """Run the cases that cover a requirement, and see their findings again."""
+    def rows(self, requirement: str, place: Place, honest: Place) -> list[Row]:
+        """Run the cases that cover a requirement, and see their findings again; an honest server shows what is right."""
         endpoint = Endpoint.model_validate(
             {
                 "url": place.url,
@@ -83,7 +82,7 @@ class Trial:
                 Path(folder), self._results(bench, cases), header, self.api, endpoint, is_own=False
             )
             confirmed = [one for one in found if one.is_confirmed]
-            return [self._row(one, bench, place) for one in confirmed[: self.findings]]
+            return [self._row(one, bench, place, honest) for one in confirmed[: self.findings]]
 
     def _results(self, bench: Bench, cases: Sequence[Case]) -> list[CaseResult]:
         results: list[CaseResult] = []
@@ -94,14 +93,14 @@ class Trial:
                 break
         return results
 
-    def _row(self, one: Recorded, bench: Bench, place: Place) -> Row:
+    def _row(self, one: Recorded, bench: Bench, place: Place, honest: Place) -> Row:
         replayed = sum(self._is_replayed(one, bench, number) for number in range(TIMES))
         began_s, path = time.monotonic(), one.path.with_suffix(".py")
-        workshop = Workshop(place, self.honest, Bounds(began_s + MAKING_S))
+        workshop = Workshop(place, honest, Bounds(began_s + MAKING_S))
         made = workshop.make(one.file, one.attempts, path)
         making_s = time.monotonic() - began_s
         runs = [_run(path, place) for _ in range(TIMES)] if made.file else []
-        elsewhere = _run(path, self.honest, self.honest.url) if made.file else NOT_REPRODUCED
+        elsewhere = _run(path, honest, honest.url) if made.file else NOT_REPRODUCED
         return Row(
             one.finding.case,
             one.finding.requirement,
