@@ -156,6 +156,9 @@ class Task(Subject):
                 expected = f"another chunk with seq {seq} is refused"
                 rule = "task/seq-conflict-refused"
                 self.findings.accuse(rule, self.topic, expected, "accepted", former.fact, call.fact, fact)
+            elif call.item is not None and call.item is not former.item:
+                # It was told when it came first, which is settled.
+                call.item.is_excused = True
             return
         done = stream.completion
         if done is not None and (done.accepted_at or call.at) < call.at:

@@ -409,3 +409,13 @@ def test_a_conflict_that_is_shrugged_at_breaks_only_what_is_interpreted(story: S
     chunk(story, 0)
     chunk(story, 0, "b", to=())
     assert story.settled(TASK) == ["task/seq-conflict-refused"]
+
+
+def test_a_chunk_that_is_sent_again_is_not_owed_again(story: Story) -> None:
+    """Whoever counts a repeated chunk once need not tell it again, however long the first one is settled."""
+    chunk(story, 0)
+    assert story.settled(TASK) == []
+    chunk(story, 0, to=())
+    assert story.settled(TASK) == []
+    chunk(story, 1, to=())
+    assert story.settled(TASK) == ["task/stream-relayed"]
