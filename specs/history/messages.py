@@ -54,6 +54,8 @@ class Inbox:
     before: set[Any] = field(default_factory=set)
     """Those that its connection was given in earlier joins."""
     owed: list[Letter] = field(default_factory=list)
+    is_answered: bool = False
+    """Whether the membership was let in."""
     latest_old: int = 0
     """The latest sending among delivered messages that were sent before the join."""
     latest_new: int = 0
@@ -106,6 +108,10 @@ class Messages(Subject):
         if former is not None:
             inbox.before = self._inbox(former).got | self._inbox(former).before
 
+    def on_joined(self, member: Member) -> None:
+        """From now on deliveries are of this membership."""
+        self._inbox(member).is_answered = True
+
     def on_ok(self, call: Call, fact: Answered) -> None:
         """Take a message that is settled; it can be settled once."""
         letter = self._letter(_id_in(call.fact.payload, "message_id"))
@@ -136,6 +142,8 @@ class Messages(Subject):
         message_id = _id_in(payload, "id")
         if message_id is None:
             return
+        # A channel pushes nothing before its join is answered: until then it is the former one that does.
+        is_former = not (member.is_first or self._inbox(member).is_answered)
         if member.agent != self._agent:
             rule, expected = (
                 "messages/delivered-to-addressee-only",
@@ -144,8 +152,10 @@ class Messages(Subject):
             self._accuse(rule, expected, f"{member.agent} is given {message_id!r}", fact)
         letter = self._letter(message_id) or self._pending.setdefault(message_id, Letter(message_id))
         self._judge_content(letter, fact)
-        if letter.done is not None:
+        if letter.done is not None and (letter.is_quiet or not is_former):
             self._judge_again(letter, member, fact)
+        if is_former:
+            return
         inbox = self._inbox(member)
         if message_id not in inbox.got:
             inbox.got.add(message_id)

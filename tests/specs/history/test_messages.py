@@ -172,3 +172,25 @@ def test_pending_messages_come_oldest_first(story: Story) -> None:
     arrive(story, 2, "m")
     arrive(story, 1, "m")
     assert story.found == ["messages/redelivery-oldest-first"]
+
+
+def test_what_arrives_before_a_join_is_answered_is_of_the_join_before(story: Story) -> None:
+    """Neither its order nor that it was settled meanwhile is held against the new join, which still has to deliver it."""
+    send(story, 1, "m")
+    send(story, 2)
+    join = story.record.invoked("m", INBOX, "phx_join", {})
+    arrive(story, 2, "m")
+    story.ok(join)
+    arrive(story, 1, "m")
+    assert story.found == []
+    assert story.settled(INBOX) == ["messages/pending-redelivered"]
+    other = Story()
+    other.record.opened("op", "operator")
+    other.enter(INBOX, {}, m="amy", n="amy")
+    send(other, 1, "m", "n")
+    other.join("n", INBOX)
+    settle(other, 1)
+    join = other.record.invoked("n", INBOX, "phx_join", {})
+    arrive(other, 1, "n")
+    other.ok(join)
+    assert other.settled(INBOX) == []
