@@ -88,7 +88,8 @@ class Task(Subject):
         elif event in _COMPLETIONS:
             self._complete(self._streams[_COMPLETIONS[event]], call, fact)
         elif event == "checkpoint":
-            self._saved_seq = max(self._saved_seq, whole_number_in(call.fact.payload, "seq") or 0)
+            seq = whole_number_in(call.fact.payload, "seq")
+            self._saved_seq = max(self._saved_seq, -1 if seq is None else seq)
 
     def on_received(
         self, _member: Member | None, fact: Received, event: str, payload: Any, _key: Key | None
@@ -100,7 +101,8 @@ class Task(Subject):
         if not isinstance(task, dict):
             return
         rule, task_id = "task/task-completed-names-task", self.family.variable_of(self.topic)
-        if "id" in task and task["id"] != task_id:
+        # A topic is text, whatever the form of the ids.
+        if "id" in task and f"{task['id']}" != task_id:
             self.findings.accuse(rule, self.topic, f"the task {task_id}", f"{task['id']!r}", fact)
         results = [_named(call.fact.payload, "result") for call in self._completions]
         if "result" in task and results and not any(same(task["result"], result) for result in results):

@@ -419,3 +419,22 @@ def test_a_chunk_that_is_sent_again_is_not_owed_again(story: Story) -> None:
     assert story.settled(TASK) == []
     chunk(story, 1, to=())
     assert story.settled(TASK) == ["task/stream-relayed"]
+
+
+def test_a_task_may_have_a_number_for_its_id() -> None:
+    """What is text in the topic may be a number in the payload."""
+    story, topic = Story(), "task:7"
+    story.record.made(topic, {"client": "client", "provider": "provider"}, {})
+    story.enter(topic, {}, c="client", p="provider")
+    story.done("p", topic, "complete", result=1)
+    story.told("c", topic, "task_completed", task={"id": 7, "result": 1})
+    assert story.found == []
+    story.told("p", topic, "task_completed", task={"id": 8, "result": 1})
+    assert story.found == ["task/task-completed-names-task"]
+
+
+def test_a_checkpoint_without_a_seq_need_not_come_back(story: Story) -> None:
+    """That it was taken is another matter."""
+    story.done("p", TASK, "checkpoint", state=1, seq="x")
+    story.join("c", TASK, shown())
+    assert story.found == []
