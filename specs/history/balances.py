@@ -79,7 +79,7 @@ class Balances:
     def is_first(self, delta: int) -> bool:
         """Tell whether a transfer was surely executed and no other can have been."""
         moved, gained, lost = self.standing
-        is_alone = moved == delta and not (gained and lost)
+        is_alone = moved == delta != 0 and not (gained and lost)
         return is_alone and not (self._maybe_gained or self._maybe_lost)
 
     def fits(self, untold: int) -> bool:

@@ -158,7 +158,7 @@ class Payment(Subject):
         """Judge what the sender was told it has done."""
         event = call.fact.event
         if event == REJECT:
-            nonce = whole_number_in(fact.response, "nonce") or whole_number_in(call.fact.payload, "nonce")
+            nonce = whole_number_in(call.fact.payload, "nonce") or whole_number_in(fact.response, "nonce")
             if nonce is not None:
                 transfer = self._transfer(nonce)
                 if call not in transfer.rejections:

@@ -113,7 +113,7 @@ class Statements:
 
 def _is_negative(value: Any) -> bool:
     if isinstance(value, str):
-        return value.startswith("-") and value[1:2].isdigit()
+        return value.startswith("-") and value[1:2].isdigit() and any(digit in value for digit in "123456789")
     return isinstance(value, int | float) and value < 0
 
 

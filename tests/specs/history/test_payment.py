@@ -402,3 +402,19 @@ def test_great_amounts_stay_exact(story: Story) -> None:
     other.enter(CHANNEL, channel(big, "0"), a="anna", b="bert")
     transfer(other, "a", 1, "0.00000001", "9" * 30, "0.00000001")
     assert other.settled(CHANNEL) == []
+
+
+def test_a_transfer_of_nothing_moves_nothing(story: Story) -> None:
+    """That it was taken is another matter; and nothing is not negative, however it is written."""
+    transfer(story, "a", 1, "0", "100", "50")
+    transfer(story, "a", 2, "100", "-0", "150")
+    assert story.settled(CHANNEL) == []
+
+
+def test_a_rejection_is_of_the_nonce_that_it_names(story: Story) -> None:
+    """Whatever else its answer tells."""
+    propose(story, "a", 1, "10")
+    propose(story, "a", 2, "5")
+    story.ok(story.push("b", CHANNEL, "reject_transfer", reason="no", nonce=1), nonce=2)
+    story.ok(acknowledge(story, "b", 2, "5"))
+    assert story.found == []
