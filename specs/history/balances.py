@@ -21,7 +21,7 @@ Standing = tuple[int, int, int]
 class Balances:
     """What is known of the balance of a, in units."""
 
-    __slots__ = ("_degrees", "_gaps", "_maybe_gained", "_maybe_lost", "standing", "start", "total")
+    __slots__ = ("_degrees", "_gaps", "_maybe_gained", "_maybe_lost", "standing", "start", "total", "unread")
 
     def __init__(self) -> None:
         self.total: int | None = None
@@ -32,6 +32,8 @@ class Balances:
         self._degrees: dict[int, int] = {}
         """How often each balance was left more often than it was entered."""
         self._gaps = 0
+        self.unread = 0
+        """What may have moved nobody knows how much: as long as there is any, only sums are judged."""
 
     def begin(self, a: int, b: int) -> None:
         """Take the balances before the first transfer."""
@@ -55,7 +57,7 @@ class Balances:
 
     def bounds(self, then: Standing) -> tuple[int, int] | None:
         """Return the lowest and the highest balance of a that could be seen between `then` and now; None where unknown."""
-        if self.start is None:
+        if self.start is None or self.unread:
             return None
         surely = self.start + then[0]
         _, gained, lost = self.standing
@@ -63,7 +65,7 @@ class Balances:
 
     def highest(self, then: Standing, *, is_a: bool) -> int | None:
         """Return the highest balance that a party can have had at some time between `then` and now; None where unknown."""
-        if self.start is None or self.total is None:
+        if self.start is None or self.total is None or self.unread:
             return None
         surely = self.start + then[0]
         _, gained, lost = self.standing
@@ -78,13 +80,15 @@ class Balances:
 
     def is_first(self, delta: int) -> bool:
         """Tell whether a transfer was surely executed and no other can have been."""
+        if self.unread:
+            return False
         moved, gained, lost = self.standing
         is_alone = moved == delta != 0 and not (gained and lost)
         return is_alone and not (self._maybe_gained or self._maybe_lost)
 
     def fits(self, untold: int) -> bool:
         """Tell whether what was told is a path, with at most so many transfers that were not told."""
-        return self._gaps <= untold + (0 if self.start is not None else 1)
+        return self.unread > 0 or self._gaps <= untold + (0 if self.start is not None else 1)
 
     def _leave(self, balance: int) -> None:
         degree = self._degrees.get(balance, 0) + 1

@@ -255,6 +255,7 @@ class Payment(Subject):
 
     def _may_execute(self, call: Call, transfer: Transfer) -> None:
         delta, others = call.memo.delta, transfer.acknowledgements
+        self._balances.unread += delta is None
         if delta is not None and transfer.executed is None and delta not in self._deltas(transfer):
             self._balances.maybe(delta, is_so=True)
         if not others and transfer.told is None:
@@ -263,6 +264,7 @@ class Payment(Subject):
 
     def _cannot_execute(self, call: Call, transfer: Transfer, fact: Fact) -> None:
         delta = call.memo.delta
+        self._balances.unread -= delta is None
         if transfer.executed is None and delta is not None and delta not in self._deltas(transfer):
             self._balances.maybe(delta, is_so=False)
         if not transfer.acknowledgements and transfer.told is None:

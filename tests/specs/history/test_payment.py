@@ -418,3 +418,23 @@ def test_a_rejection_is_of_the_nonce_that_it_names(story: Story) -> None:
     story.ok(story.push("b", CHANNEL, "reject_transfer", reason="no", nonce=1), nonce=2)
     story.ok(acknowledge(story, "b", 2, "5"))
     assert story.found == []
+
+
+def test_a_transfer_whose_amount_is_not_understood_may_have_moved_anything(story: Story) -> None:
+    """Where amounts are numbers, whole balances can be read and what led to them cannot; sums are judged all the same."""
+    story.done("a", CHANNEL, "propose_transfer", amount=10.5, nonce=1, signature="s")
+    story.done("b", CHANNEL, "acknowledge_transfer", amount=10.5, nonce=1, signature="s")
+    transfer(story, "a", 2, "0.5", "89", "61")
+    story.join("a", CHANNEL, channel("89", "61"))
+    close(story, "89", "61")
+    assert story.found == []
+    story.join("a", CHANNEL, channel("89", "62", "closed"))
+    assert story.found == ["payment/money-conserved"]
+
+
+def test_what_is_refused_moved_nothing_even_if_it_is_not_understood(story: Story) -> None:
+    """Refused for its form, it hides nothing of what follows."""
+    propose(story, "a", 1, "10")
+    story.refused("b", CHANNEL, "acknowledge_transfer", amount=10.5, nonce=1, signature="s")
+    story.join("a", CHANNEL, channel("90", "60"))
+    assert story.found == ["payment/balances-across-reconnects"]
