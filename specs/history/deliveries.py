@@ -81,7 +81,7 @@ class Item:
     """One thing to be told, with the calls that may have caused it."""
 
     # One for every push that is relayed: what it seldom has takes no room.
-    __slots__ = ("accepted", "call", "got", "is_excused", "kind", "latest", "others", "refused")
+    __slots__ = ("call", "got", "is_excused", "kind", "latest", "others", "refused")
 
     def __init__(self, kind: Kind, call: Call) -> None:
         self.kind = kind
@@ -90,7 +90,6 @@ class Item:
         self.others: list[Call] | None = None
         """Its further calls."""
         self.refused = 0
-        self.accepted = 0
         self.got: dict[str, int] | None = None
         """How often, by connection; None while it was told to nobody."""
         self.latest: Fact | None = None
@@ -177,8 +176,6 @@ class Deliveries:
         if item is None:
             return
         item.refused += 1
-        if call.accepted_at is not None:
-            item.accepted -= 1
         most = max(item.got.values()) if item.got else 0
         if self._is_whole and most > item.live and (not item.kind.is_broadcast or item.live == 0):
             self._accuse_refused(item, call, item.latest, fact)
@@ -221,27 +218,23 @@ class Deliveries:
         here = [member for member in members if member.steady_from is not None]
         kept: dict[Key, Item] = {}
         for key, item in self._items.items():
-            accepted = item.accepted
-            if accepted and not item.is_excused:
-                self._look_for_missing(item, here, fact)
-            if item.others is not None:
-                if accepted + item.refused < item.count:
-                    kept[key] = item
-                else:
-                    for call in item.calls:
-                        _let_go(call)
-            elif accepted or item.refused:
-                _let_go(item.call)
-            else:
-                # It may still be caused.
+            calls = (item.call,) if item.others is None else item.calls
+            # What was told of a call that is not answered may still be on its way to others.
+            owed = sum(call.status == "ok" for call in calls)
+            if owed and not item.is_excused:
+                self._look_for_missing(item, owed, here, fact)
+            if owed + item.refused < len(calls):
                 kept[key] = item
+            else:
+                for call in calls:
+                    call.item = None
         for member in here:
             member.heard = None
         self._items = kept
         self._has_forgotten = self._has_forgotten_open
 
-    def _look_for_missing(self, item: Item, members: list[Member], fact: Fact) -> None:
-        kind, got, call, owed = item.kind, item.got, item.call, item.accepted
+    def _look_for_missing(self, item: Item, owed: int, members: list[Member], fact: Fact) -> None:
+        kind, got, call = item.kind, item.got, item.call
         is_relay = not kind.is_broadcast
         if owed > 1 and (kind.may_collapse or not is_relay):
             owed = 1
@@ -303,14 +296,8 @@ class Deliveries:
 
     def _forget_oldest(self) -> None:
         item = self._items.pop(next(iter(self._items)))
-        self._has_forgotten_open |= item.accepted + item.refused < item.count
+        self._has_forgotten_open |= any(call.status not in {"ok", "error"} for call in item.calls)
         self._has_forgotten = True
-
-
-def _let_go(call: Call) -> None:
-    # What comes of a call that is not answered may still be judged by what was told of it.
-    if call.status is not None:
-        call.item = None
 
 
 def _only_live(item: Item) -> Call | None:

@@ -214,8 +214,6 @@ class Subject:
     def accept(self, call: Call, event: Event, at: int, fact: Fact) -> None:
         """Take a push that was not yet known to be accepted for accepted, at the first fact that shows it."""
         call.accepted_at = at
-        if call.item is not None:
-            call.item.accepted += 1
         if event.next_state is not None or self.lifecycle.latest is not None:
             self.lifecycle.accepted(call, event, at, fact)
         self.on_accepted(call, fact)

@@ -438,3 +438,18 @@ def test_a_checkpoint_without_a_seq_need_not_come_back(story: Story) -> None:
     story.done("p", TASK, "checkpoint", state=1, seq="x")
     story.join("c", TASK, shown())
     assert story.found == []
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_what_is_not_answered_may_be_on_its_way_to_another_connection(story: Story, *, is_lost: bool) -> None:
+    """That one connection was told does not show that all were, as long as the push has no answer."""
+    story.enter(TASK, {}, p2="provider")
+    call = story.push("c", TASK, "input_stream", chunk="a", seq=0)
+    story.told("p", TASK, "input_stream", chunk="a", seq=0)
+    if is_lost:
+        story.lost(call)
+    assert story.settled(TASK) == []
+    story.told("p2", TASK, "input_stream", chunk="a", seq=0)
+    assert story.settled(TASK) == []
+    story.told("p2", TASK, "input_stream", chunk="a", seq=0)
+    assert story.found == ["task/stream-relayed"]
