@@ -132,6 +132,7 @@ class Deliveries:
         "_findings",
         "_has_forgotten",
         "_has_forgotten_open",
+        "_is_nameless",
         "_is_whole",
         "_items",
         "_kept",
@@ -145,6 +146,8 @@ class Deliveries:
         self._items: dict[Key, Item] = {}
         # What happened before the history began is as good as forgotten.
         self._is_whole = False
+        # Whether a broadcast came without its number: whatever is missing may be what it told.
+        self._is_nameless = False
         self._has_forgotten = True
         self._has_forgotten_open = True
 
@@ -184,9 +187,11 @@ class Deliveries:
         self, kind: Kind, key: Key, member: Member | None, fact: Received, topic: Doubling
     ) -> Call | None:
         """Judge something that was told; returns the call whose acceptance it shows, if only one can have caused it."""
+        is_nameless = kind.number is not None and key[1] is None and self._is_any_live(kind)
+        self._is_nameless |= is_nameless
         item = self._items.get(key)
-        if item is None:
-            if not self._has_forgotten:
+        if item is None or (is_nameless and not item.live):
+            if not (self._has_forgotten or is_nameless):
                 expected = f"{kind.event} only as it was caused, and once"
                 observed = f"{kind.event} {fact.payload!r}"
                 self._findings.accuse(kind.unsent, self._topic, expected, observed, fact, about=key)
@@ -221,7 +226,8 @@ class Deliveries:
             calls = (item.call,) if item.others is None else item.calls
             # What was told of a call that is not answered may still be on its way to others.
             owed = sum(call.status == "ok" for call in calls)
-            if owed and not item.is_excused:
+            is_told = item.is_excused or (self._is_nameless and item.kind.number is not None)
+            if owed and not is_told:
                 self._look_for_missing(item, owed, here, fact)
             if owed + item.refused < len(calls):
                 kept[key] = item
@@ -231,6 +237,7 @@ class Deliveries:
         for member in here:
             member.heard = None
         self._items = kept
+        self._is_nameless = False
         self._has_forgotten = self._has_forgotten_open
 
     def _look_for_missing(self, item: Item, owed: int, members: list[Member], fact: Fact) -> None:
@@ -271,6 +278,9 @@ class Deliveries:
         observed = f"it arrives again on {fact.connection}"
         cause = item.call.fact
         self._findings.accuse(rule or kind.doubled, self._topic, expected, observed, cause, fact, about=key)
+
+    def _is_any_live(self, kind: Kind) -> bool:
+        return any(item.kind is kind and item.live for item in self._items.values())
 
     def _follow_order(self, kind: Kind, call: Call, sender: Member, member: Member, fact: Received) -> None:
         heard = member.heard

@@ -438,3 +438,20 @@ def test_what_is_refused_moved_nothing_even_if_it_is_not_understood(story: Story
     story.refused("b", CHANNEL, "acknowledge_transfer", amount=10.5, nonce=1, signature="s")
     story.join("a", CHANNEL, channel("90", "60"))
     assert story.found == ["payment/balances-across-reconnects"]
+
+
+@pytest.mark.parametrize("nonce", [{}, {"nonce": "1"}])
+def test_a_transfer_that_is_told_without_its_nonce_may_be_any(story: Story, nonce: dict[str, Any]) -> None:
+    """That the nonce is told is an interpretation: without it what is told is neither uncaused nor missing, but its sum is judged."""
+    told = {"channel_id": "p1", "amount": "10", "balance_a": "90", "balance_b": "60", **nonce}
+    story.told("a", CHANNEL, "transfer_complete", **told)
+    assert story.found == ["payment/no-transfer-without-acknowledge"]
+    other = Story().channel()
+    propose(other, "a", 1, "10")
+    other.refused("b", CHANNEL, "acknowledge_transfer", amount="10", signature="s")
+    other.ok(acknowledge(other, "b", 1, "10"))
+    for connection in ("a", "b"):
+        other.told(connection, CHANNEL, "transfer_complete", **told)
+    assert other.settled(CHANNEL) == []
+    other.told("a", CHANNEL, "transfer_complete", **told | {"balance_b": "61"})
+    assert other.found[-1] == "payment/money-conserved"
