@@ -52,6 +52,7 @@ class Statements:
             self._accuse("payment/transfer-complete-exact", expected, text(amount), fact)
         balances = self._balances
         balances.told(after, delta)
+        range_ = balances.bounds((0, 0, 0))
         if (
             balances.start is not None
             and balances.is_first(delta)
@@ -61,6 +62,13 @@ class Statements:
             expected = f"the transfer {nonce} to move {text(delta)} to a"
             observed = f"{text(balances.start)} before it and {text(after)} after it"
             self._findings.accuse(rule, self._topic, expected, observed, fact)
+        elif range_ is not None and not range_[0] <= after <= range_[1]:
+            # Transfers that fit each other may fit nothing that was there before.
+            rule, expected = (
+                "payment/transfer-complete-exact",
+                f"balance_a {_range(range_)}, by what can have been executed",
+            )
+            self._findings.accuse(rule, self._topic, expected, text(after), fact)
         else:
             self.path(untold, fact)
 
@@ -73,7 +81,13 @@ class Statements:
 
     def again(self, nonce: int, transfer: Transfer, after: int, fact: Received) -> None:
         """Judge a further telling of a transfer."""
-        if transfer.told is None or transfer.told[0] == after:
+        if transfer.told is None:
+            return
+        if transfer.told[0] == after:
+            amount, amounts = units_in(fact.payload), [call.memo.amount for call in transfer.acknowledgements]
+            if amount is not None and amounts and not {amount, None} & set(amounts):
+                expected = f"the amount of transfer {nonce}, as it was acknowledged"
+                self._accuse("payment/transfer-complete-exact", expected, text(amount), fact)
             return
         is_repeated = len(transfer.acknowledgements) > 1
         rule = transfer.executed_again if is_repeated else "payment/transfer-complete-same-for-both"

@@ -455,3 +455,25 @@ def test_a_transfer_that_is_told_without_its_nonce_may_be_any(story: Story, nonc
     assert other.settled(CHANNEL) == []
     other.told("a", CHANNEL, "transfer_complete", **told | {"balance_b": "61"})
     assert other.found[-1] == "payment/money-conserved"
+
+
+def test_another_amount_for_the_other_party_is_found(story: Story) -> None:
+    """payment/transfer-complete-exact, whoever is told first."""
+    propose(story, "a", 1, "10")
+    story.ok(acknowledge(story, "b", 1, "10"))
+    complete(story, 1, "10.0", "90", "60", "a")
+    assert story.found == []
+    complete(story, 1, "11", "90", "60", "b")
+    assert story.found == ["payment/transfer-complete-exact"]
+
+
+def test_transfers_that_fit_only_each_other_are_found(story: Story) -> None:
+    """payment/transfer-complete-exact: from 50 to 40 and back, where there were 100."""
+    propose(story, "a", 1, "10")
+    propose(story, "b", 2, "10")
+    calls = [acknowledge(story, "b", 1, "10"), acknowledge(story, "a", 2, "10")]
+    complete(story, 1, "10", "40", "110")
+    complete(story, 2, "10", "50", "100")
+    for call in calls:
+        story.ok(call)
+    assert story.found == ["payment/transfer-complete-exact"]
