@@ -9,10 +9,16 @@ Money is a whole number of units (`specs.amounts`): exact, whatever the number o
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
-from specs.amounts import NotAnAmount, parse_units
+from specs.amounts import MAX_FRACTION_DIGITS, NotAnAmount, parse_units
+
+EXACT: Final = 10**15
+"""Units below which a float keeps every digit that an amount may have."""
+
+_DECIMAL: Final = re.compile(r"([0-9]{1,40})(?:\.([0-9]{1,40}))?(?:[eE]([+-]?[0-9]{1,2}))?")
 
 Standing = tuple[int, int, int]
 """What was surely moved by some time, in units: in sum; gained by a, in sum; lost by a, in sum and not positive."""
@@ -113,6 +119,20 @@ def units_of(value: Any) -> int | None:
         return parse_units(value)
     except NotAnAmount:
         return None
+
+
+def units_told(value: Any) -> int | None:
+    """Return the amount that an endpoint tells in whatever way decimals are written, in units; None where it is not exact."""
+    units = units_of(value)
+    if units is not None or not isinstance(value, str | float):
+        return units
+    match = _DECIMAL.fullmatch(value if isinstance(value, str) else repr(value))
+    if match is None:
+        return None
+    whole, fraction, exponent = match.groups("")
+    digits, shift = whole + fraction, int(exponent or 0) - len(fraction) + MAX_FRACTION_DIGITS
+    units, rest = divmod(int(digits) * 10 ** max(shift, 0), 10 ** max(-shift, 0))
+    return None if rest or (isinstance(value, float) and units >= EXACT) else units
 
 
 def units_in(payload: Any) -> int | None:

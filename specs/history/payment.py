@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from specs.amounts import format_units
-from specs.history.balances import Balances, Standing, units_in, units_of
+from specs.history.balances import Balances, Standing, units_in, units_of, units_told
 from specs.history.deliveries import whole_number_in
 from specs.history.nonces import Highest, Nonces
 from specs.history.statements import Statements
@@ -181,7 +181,7 @@ class Payment(Subject):
         transfer = self._transfers.get(nonce) if nonce is not None else None
         if transfer is None or transfer.told is None:
             return None
-        is_other = transfer.told[0] != units_of(fact.payload.get("balance_a"))
+        is_other = transfer.told[0] != units_told(fact.payload.get("balance_a"))
         return transfer.executed_again if is_other else None
 
     def on_received(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from specs.amounts import format_units as text
-from specs.history.balances import Balances, Standing, units_in, units_of
+from specs.history.balances import Balances, Standing, units_in, units_told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Statements:
     def sum(self, shown: Mapping[str, Any], fact: Fact) -> int | None:
         """Judge a pair of balances: neither is negative, and their sum never changes. Returns that of a, if it can be read."""
         told_a, told_b = shown.get("balance_a"), shown.get("balance_b")
-        a, b = units_of(told_a), units_of(told_b)
+        a, b = units_told(told_a), units_told(told_b)
         if a is None or b is None:
             # What can be read is not negative.
             if _is_negative(told_a) or _is_negative(told_b):

@@ -477,3 +477,35 @@ def test_transfers_that_fit_only_each_other_are_found(story: Story) -> None:
     for call in calls:
         story.ok(call)
     assert story.found == ["payment/transfer-complete-exact"]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "is_found"),
+    [
+        (87.5, 62.5, False),
+        (87.5, 62.6, True),
+        ("8.75e1", "0062.50", False),
+        ("8.75E+1", "63", True),
+        (87.5, "62.5", False),
+        # A float that is not exact says how a server reckons, not that money was made.
+        (87.50000000000001, 62.5, False),
+        (87.123456789, 62.5, False),
+        (1e17, 62.5, False),
+        ("NaN", "62.5", False),
+        (None, 62.5, False),
+    ],
+)
+def test_sums_are_judged_however_decimals_are_written(story: Story, a: Any, b: Any, is_found: bool) -> None:
+    """payment/money-conserved: numbers and exponents say how much there is as well as text does."""
+    story.join("a", CHANNEL, channel(a, b))
+    assert ("payment/money-conserved" in story.found) == is_found
+
+
+def test_a_transfer_that_is_told_twice_in_numbers_is_not_executed_twice(story: Story) -> None:
+    """payment/transfer-broadcast-once."""
+    propose(story, "a", 1, "12.5")
+    story.ok(acknowledge(story, "b", 1, "12.5"))
+    for _ in range(2):
+        told = {"nonce": 1, "amount": 12.5, "balance_a": 87.5, "balance_b": 62.5}
+        story.told("a", CHANNEL, "transfer_complete", **told)
+    assert story.found == ["payment/transfer-broadcast-once"]
