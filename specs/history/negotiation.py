@@ -12,7 +12,7 @@ from specs.history.subject import Outline, Subject
 
 if TYPE_CHECKING:
     from specs.history.deliveries import Key
-    from specs.history.facts import Answered, Fact, Made, Received
+    from specs.history.facts import Answered, Fact, Made, Received, Settled
     from specs.history.findings import Findings
     from specs.history.holders import Call, Member
 
@@ -34,7 +34,7 @@ class Offer:
 class Negotiation(Subject):
     """One session."""
 
-    __slots__ = ("_accepts", "_bound", "_offers", "_unread")
+    __slots__ = ("_accepts", "_bound", "_offers", "_told", "_unread")
 
     DOUBLED = "negotiation/agreement-broadcast-once"
     UNSENT = "negotiation/no-agreement-without-accept"
@@ -47,6 +47,8 @@ class Negotiation(Subject):
         """In units, as all money is."""
         self._accepts: list[Call] = []
         """Those that are open or were accepted."""
+        self._told: tuple[int, Received] | None = None
+        """The amount of the agreement, as it was last told."""
         self._unread = 0
         """Offers whose amount is in a form that is not understood here, and that may have been accepted."""
 
@@ -78,6 +80,8 @@ class Negotiation(Subject):
             self._offers[call.agent].remove(call)
         elif call in self._accepts:
             self._accepts.remove(call)
+            if self._told is not None:
+                self._judge_told(*self._told)
         elif call.fact.event == "offer":
             self._unread -= 1
 
@@ -101,10 +105,23 @@ class Negotiation(Subject):
         self, _member: Member | None, fact: Received, event: str, payload: Any, _key: Key | None
     ) -> None:
         """Hold the agreed amount against the acceptances."""
-        if event != "negotiation_complete" or not self._accepts:
+        told = units_in(payload) if event == "negotiation_complete" else None
+        if told is not None:
+            self._told = (told, fact)
+            self._judge_told(told, fact)
+
+    def on_settled(self, _fact: Settled) -> None:
+        """Judge the acceptance that only the agreement shows, where nobody will know its answer."""
+        if self._told is None or any(call.accepted_at is not None for call in self._accepts):
             return
-        told, amounts = units_in(payload), [call.memo for call in self._accepts]
-        if told is not None and None not in amounts and told not in amounts:
+        told, fact = self._told
+        agreed = [call for call in self._accepts if call.memo == told]
+        if len(agreed) == 1 and agreed[0].status == "unknown":
+            self._settle_on(agreed[0], fact)
+
+    def _judge_told(self, told: int, fact: Fact) -> None:
+        amounts = [call.memo for call in self._accepts]
+        if amounts and None not in amounts and told not in amounts:
             expected, cause = f"the accepted amount {text(amounts[0])}", self._accepts[0].fact
             self._accuse("negotiation/agreement-amount", expected, text(told), cause, fact)
 

@@ -37,7 +37,7 @@ class Stream:
 class Task(Subject):
     """One task."""
 
-    __slots__ = ("_checkpoints", "_completions", "_saved_seq", "_streams")
+    __slots__ = ("_checkpoints", "_completions", "_saved_seq", "_streams", "_told")
 
     COLLAPSING = ("input_stream", "output_stream")
     EVERY_CONNECTION = "task/every-connection-gets-relays"
@@ -50,6 +50,8 @@ class Task(Subject):
         self._streams = {"input": Stream(), "output": Stream()}
         self._completions: list[Call] = []
         self._checkpoints: dict[int, list[Call]] = {}
+        self._told: tuple[Any, Received] | None = None
+        """The result, as it was last told."""
         self._saved_seq = -1
         """The highest of surely saved checkpoints."""
 
@@ -75,6 +77,8 @@ class Task(Subject):
             self._streams[_CHUNKS[event]].open -= 1
         elif event == "complete":
             self._completions.remove(call)
+            if self._told is not None:
+                self._judge_told(*self._told)
         elif event == "checkpoint" and (seq := whole_number_in(call.fact.payload, "seq")) is not None:
             calls = self._checkpoints.get(seq, [])
             if call in calls:
@@ -104,10 +108,9 @@ class Task(Subject):
         # A topic is text, whatever the form of the ids.
         if "id" in task and f"{task['id']}" != task_id:
             self.findings.accuse(rule, self.topic, f"the task {task_id}", f"{task['id']!r}", fact)
-        results = [_named(call.fact.payload, "result") for call in self._completions]
-        if "result" in task and results and not any(same(task["result"], result) for result in results):
-            expected, told = f"the result {results[0]!r}", f"{task['result']!r}"
-            self.findings.accuse(rule, self.topic, expected, told, self._completions[0].fact, fact)
+        if "result" in task:
+            self._told = (task["result"], fact)
+            self._judge_told(*self._told)
 
     def on_look(self, call: Call, then: Any, response: Mapping[str, Any], fact: Answered) -> None:
         """Hold the checkpoint that comes back against those that were saved."""
@@ -139,6 +142,12 @@ class Task(Subject):
             self._forget_checkpoints()
         if self.lifecycle.is_over:
             self._streams = {"input": Stream(), "output": Stream()}
+
+    def _judge_told(self, told: Any, fact: Fact) -> None:
+        results = [_named(call.fact.payload, "result") for call in self._completions]
+        if results and not any(same(told, result) for result in results):
+            rule, expected = "task/task-completed-names-task", f"the result {results[0]!r}"
+            self.findings.accuse(rule, self.topic, expected, f"{told!r}", self._completions[0].fact, fact)
 
     def _forget_checkpoints(self) -> None:
         kept = {seq: calls for seq, calls in self._checkpoints.items() if seq >= self._saved_seq}

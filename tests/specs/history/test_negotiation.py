@@ -201,3 +201,37 @@ def test_an_offer_that_is_altered_is_found(story: Story) -> None:
     story.told("p", SESSION, "offer", amount="100.0", signature="s", agent_id="client")
     story.ok(call)
     assert story.found == ["negotiation/offer-relayed"]
+
+
+def test_an_agreement_is_not_on_the_amount_that_was_refused(story: Story) -> None:
+    """negotiation/agreement-amount: while both acceptances are open it may be either's; once one is refused it is the other's."""
+    for told in ("110", "150"):
+        each = Story().session()
+        offer(each, "c", "100")
+        offer(each, "p", "120")
+        calls = [
+            each.push(by, SESSION, "accept", amount=amount, signature="s")
+            for by, amount in (("c", "110"), ("p", "150"))
+        ]
+        agree(each, told, "c", "p")
+        each.ok(calls[0])
+        assert each.found == []
+        each.error(calls[1])
+        assert each.found == ["negotiation/agreement-amount"] * (told == "150")
+
+
+@pytest.mark.parametrize(("told", "found"), [("110", []), ("150", ["negotiation/accept-is-average"])])
+def test_an_agreement_whose_acceptance_nobody_knows_is_on_the_average(
+    story: Story, told: str, found: list[str]
+) -> None:
+    """Of two acceptances without an answer the agreement shows which was taken."""
+    offer(story, "c", "100")
+    offer(story, "p", "120")
+    calls = [
+        story.push(by, SESSION, "accept", amount=amount, signature="s")
+        for by, amount in (("c", "110"), ("p", "150"))
+    ]
+    agree(story, told, "c", "p")
+    for call in calls:
+        story.lost(call)
+    assert story.settled(SESSION) == found

@@ -453,3 +453,14 @@ def test_what_is_not_answered_may_be_on_its_way_to_another_connection(story: Sto
     assert story.settled(TASK) == []
     story.told("p2", TASK, "input_stream", chunk="a", seq=0)
     assert story.found == ["task/stream-relayed"]
+
+
+@pytest.mark.parametrize("told", [1, 2])
+def test_a_completion_has_not_the_result_that_was_refused(story: Story, told: int) -> None:
+    """task/task-completed-names-task: while both completions are open it may be either's."""
+    calls = [story.push("p", TASK, "complete", result=result) for result in (1, 2)]
+    complete(story, "c", "p", task={"id": "t1", "result": told})
+    story.ok(calls[0])
+    assert story.found == []
+    story.error(calls[1])
+    assert story.found == ["task/task-completed-names-task"] * (told == 2)
