@@ -233,8 +233,6 @@ class Checker:
         if subject is None:
             return
         subject.settled(fact)
-        if subject.is_done:
-            del self._subjects[fact.topic]
 
 
 def _subject_of(family: Topic) -> type[Subject]:

@@ -151,9 +151,6 @@ class Deliveries:
         self._has_forgotten = True
         self._has_forgotten_open = True
 
-    def __len__(self) -> int:
-        return len(self._items)
-
     def begin(self) -> None:
         """Say that nothing has been told on the topic before."""
         self._is_whole = True

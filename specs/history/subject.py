@@ -296,11 +296,6 @@ class Subject:
         """Whether nobody is on it, nor is about to be."""
         return not (self.members or self.looks)
 
-    @property
-    def is_done(self) -> bool:
-        """Whether nothing more can be told of it than that it is over."""
-        return self.is_left and self.lifecycle.is_over and not len(self.deliveries)
-
     def settled(self, fact: Settled) -> None:
         """Judge what is missing, now that everything has arrived."""
         self.deliveries.settle(self.members.values(), fact)

@@ -66,3 +66,11 @@ def test_a_session_that_somebody_has_come_back_to_is_not_forgotten() -> None:
         agree(story, f"{number}", is_settled=True)
     story.join("c0again", "negotiation:0", {"session": {"status": "open"}})
     assert len(story.found) == 1
+
+
+def test_what_is_settled_once_everybody_has_left_is_remembered() -> None:
+    """It is one of the latest that are over, like any other."""
+    story = Story()
+    agree(story, "1", is_settled=False)
+    story.settled("negotiation:1")
+    assert len(come_back(story, "1", "open")) == 1
