@@ -180,11 +180,20 @@ class Checker:
             return
         if event == PHX_JOIN:
             subject.join_answered(call, self._at, fact)
+            member = call.member
+            if member is not None and member.is_first and fact.status == "error":
+                # Who was not let in was never there.
+                self._forget(member, call.fact)
         elif event == PHX_LEAVE:
             if call.member is not None and fact.status == "ok":
                 self._gone(subject, call.member)
         else:
             subject.answered(call, self._at, fact)
+
+    def _forget(self, member: Member, join: Invoked) -> None:
+        members = self._connections[join.connection].members
+        if members.get(join.topic) is member:
+            del members[join.topic]
 
     def _received(self, fact: Received) -> None:
         name, number, topic, event, payload, _ = fact

@@ -214,6 +214,14 @@ class Subject:
     def accept(self, call: Call, event: Event, at: int, fact: Fact) -> None:
         """Take a push that was not yet known to be accepted for accepted, at the first fact that shows it."""
         call.accepted_at = at
+        if call.member is None:
+            rule, expected = (
+                "malformed/push-unjoined-unmatched",
+                "no push is taken on a topic that is not joined",
+            )
+            self.findings.accuse(
+                rule, self.topic, expected, f"{event.event} is", call.fact, fact, about=call.at
+            )
         if event.next_state is not None or self.lifecycle.latest is not None:
             self.lifecycle.accepted(call, event, at, fact)
         self.on_accepted(call, fact)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from specs.history.checker import FINISHED
-from tests.specs.history.story import Story
+from tests.specs.history.story import TASK, Story
 
 
 def agree(story: Story, name: str, *, is_settled: bool) -> None:
@@ -74,3 +74,39 @@ def test_what_is_settled_once_everybody_has_left_is_remembered() -> None:
     agree(story, "1", is_settled=False)
     story.settled("negotiation:1")
     assert len(come_back(story, "1", "open")) == 1
+
+
+def test_who_is_not_let_in_is_told_nothing() -> None:
+    """broadcast/joined-only: a join that is refused is none; one that is made again and taken is."""
+    story = Story().task()
+    story.record.opened("c2", "client")
+    story.error(story.record.invoked("c2", TASK, "phx_join", {}))
+    for to in ("c", "c2"):
+        story.told(to, TASK, "progress", percent=1, message="m")
+    assert "broadcast/joined-only" in story.found
+    other = Story().task()
+    other.record.opened("c2", "client")
+    other.error(other.record.invoked("c2", TASK, "phx_join", {}))
+    other.join("c2", TASK)
+    call = other.push("p", TASK, "progress", percent=1, message="m")
+    for to in ("c", "c2"):
+        other.told(to, TASK, "progress", percent=1, message="m")
+    other.ok(call)
+    assert other.settled(TASK) == []
+
+
+def test_who_has_not_joined_sends_nothing() -> None:
+    """malformed/push-unjoined-unmatched, whether an answer or an effect shows that it was taken."""
+    for is_answered in (True, False):
+        story = Story().task()
+        story.record.opened("c2", "client")
+        call = story.push("c2", TASK, "progress", percent=1, message="m")
+        if is_answered:
+            story.ok(call)
+        else:
+            story.told("p", TASK, "progress", percent=1, message="m")
+        assert story.found == ["malformed/push-unjoined-unmatched"]
+    other = Story().task()
+    other.record.opened("c2", "client")
+    other.refused("c2", TASK, "progress", percent=1, message="m")
+    assert other.settled(TASK) == []
