@@ -172,7 +172,8 @@ class Task(Subject):
                 call.item.is_excused = True
             return
         done = stream.completion
-        if done is not None and (done.accepted_at or call.at) < call.at:
+        # What is open may be the same chunk, sent before: then it is only repeated.
+        if done is not None and not stream.open and (done.accepted_at or call.at) < call.at:
             expected = "no further chunk is accepted once the stream is complete"
             rule = "task/stream-closed-after-completion"
             self.findings.accuse(rule, self.topic, expected, "accepted", done.fact, call.fact, fact)

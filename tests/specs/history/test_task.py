@@ -464,3 +464,12 @@ def test_a_completion_has_not_the_result_that_was_refused(story: Story, told: in
     assert story.found == []
     story.error(calls[1])
     assert story.found == ["task/task-completed-names-task"] * (told == 2)
+
+
+def test_a_chunk_that_may_have_been_taken_before_may_be_sent_again_after_the_completion(story: Story) -> None:
+    """What was not answered may have been taken, and is then only repeated."""
+    story.lost(story.push("c", TASK, "input_stream", chunk="", seq=0))
+    empty = hashlib.sha256(b"").hexdigest()
+    story.done("c", TASK, "input_complete", checksum=empty, total_size=0)
+    story.done("c", TASK, "input_stream", chunk="", seq=0)
+    assert story.found == []
