@@ -223,8 +223,8 @@ class Deliveries:
             calls = (item.call,) if item.others is None else item.calls
             # What was told of a call that is not answered may still be on its way to others.
             owed = sum(call.status == "ok" for call in calls)
-            is_told = item.is_excused or (self._is_nameless and item.kind.number is not None)
-            if owed and not is_told:
+            item.is_excused |= self._is_nameless and item.kind.number is not None
+            if owed and not item.is_excused:
                 self._look_for_missing(item, owed, here, fact)
             if owed + item.refused < len(calls):
                 kept[key] = item

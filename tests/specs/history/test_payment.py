@@ -509,3 +509,15 @@ def test_a_transfer_that_is_told_twice_in_numbers_is_not_executed_twice(story: S
         told = {"nonce": 1, "amount": 12.5, "balance_a": 87.5, "balance_b": 62.5}
         story.told("a", CHANNEL, "transfer_complete", **told)
     assert story.found == ["payment/transfer-broadcast-once"]
+
+
+def test_what_may_have_been_told_without_its_nonce_is_not_missed_later(story: Story) -> None:
+    """An acknowledgement that is sent again, and never answered, keeps it open."""
+    propose(story, "a", 1, "10")
+    call = acknowledge(story, "b", 1, "10")
+    story.lost(acknowledge(story, "b", 1, "10"))
+    for connection in ("a", "b"):
+        story.told(connection, CHANNEL, "transfer_complete", balance_a="90", balance_b="60")
+    story.ok(call)
+    assert story.settled(CHANNEL) == []
+    assert story.settled(CHANNEL) == []
