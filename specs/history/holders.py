@@ -58,6 +58,10 @@ class Call:
         self.memo: Any = None
         """What a family keeps of it, such as how things stood when it was invoked."""
 
+    def precedes(self, other: Call) -> bool:
+        """Tell whether it was sent before another one by the same member, whose pushes are taken in order."""
+        return self.member is not None and self.member is other.member and self.index < other.index
+
     @property
     def is_refused(self) -> bool:
         """Whether it surely had no effect."""

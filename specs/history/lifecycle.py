@@ -159,7 +159,7 @@ class Lifecycle:
         """Tell whether some order of an accepted call and an entry is legal."""
         if event.event in self._states.takes[entry.state]:
             return True
-        if entry.known_at < call.at:
+        if entry.known_at < call.at or (entry.call is not None and entry.call.precedes(call)):
             return False
         if event.next_state is None or (entry.call is None and entry.state == event.next_state):
             # It may have come before; or it is what entered the state.

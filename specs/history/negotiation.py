@@ -132,7 +132,8 @@ class Negotiation(Subject):
             return
         for other in mine:
             accepted_at = other.accepted_at
-            if other.memo.replaced_at is None and accepted_at is not None and accepted_at < offer.at:
+            is_before = accepted_at is not None and (accepted_at < offer.at or other.precedes(offer))
+            if other.memo.replaced_at is None and is_before:
                 other.memo.replaced_at = offer.accepted_at
         if not self._accepts:
             self._offers[offer.agent] = [each for each in mine if each.memo.replaced_at is None]

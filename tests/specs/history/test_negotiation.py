@@ -235,3 +235,33 @@ def test_an_agreement_whose_acceptance_nobody_knows_is_on_the_average(
     for call in calls:
         story.lost(call)
     assert story.settled(SESSION) == found
+
+
+def test_what_one_connection_sends_is_taken_in_order(story: Story) -> None:
+    """Behind its own rejection nothing of it is taken; its later offer replaces its former one, whenever they are answered."""
+    calls = [
+        story.push("p", SESSION, "reject", reason="no"),
+        story.push("p", SESSION, "offer", amount="1", signature="s"),
+    ]
+    for call in calls:
+        story.ok(call)
+    assert story.found == ["negotiation/ended-is-final"]
+    other = Story().session()
+    offer(other, "c", "100")
+    for call in [other.push("p", SESSION, "offer", amount=each, signature="s") for each in ("110", "120")]:
+        other.ok(call)
+    accept(other, "105")
+    assert other.found == ["negotiation/accept-is-average"]
+
+
+def test_what_is_sent_before_an_end_is_taken_before_it(story: Story) -> None:
+    """The other way round, and from another connection, some order is legal."""
+    story.enter(SESSION, {}, p2="provider")
+    calls = [
+        story.push("p", SESSION, "offer", amount="1", signature="s"),
+        story.push("p", SESSION, "reject", reason="no"),
+        story.push("p2", SESSION, "offer", amount="2", signature="s"),
+    ]
+    for call in calls[::-1]:
+        story.ok(call)
+    assert story.found == []
