@@ -21,7 +21,7 @@ proposals of that agent, of all executed transfers, of all accepted proposals.""
 class Nonces:
     """Judges the nonces of proposals. That both parties share one sequence is an interpretation."""
 
-    __slots__ = ("_any", "_executed", "_findings", "_proposed", "_topic", "may_drop_any")
+    __slots__ = ("_any", "_executed", "_findings", "_proposed", "_topic", "droppers")
 
     def __init__(self, topic: str, findings: Findings) -> None:
         self._topic = topic
@@ -29,8 +29,8 @@ class Nonces:
         self._executed: dict[str, int] = {}
         self._proposed: dict[str, int] = {}
         self._any = (0, 0)
-        self.may_drop_any = False
-        """Whether a rejection without a nonce, or a dispute, may have dropped any proposal."""
+        self.droppers = 0
+        """Rejections without a nonce and disputes that may have dropped any proposal."""
 
     def highest(self, agent: str) -> Highest:
         """Return how things surely stand for an agent."""
@@ -73,7 +73,7 @@ class Nonces:
 
     def _is_surely_pending(self, transfer: Transfer | None, besides: Call) -> bool:
         """Tell whether another proposal was surely accepted, and can only be pending or executed since."""
-        if transfer is None or self.may_drop_any or transfer.rejections:
+        if transfer is None or self.droppers or transfer.rejections:
             return False
         proposals = transfer.proposals
         if len(proposals) == 1 and proposals[0] is besides:

@@ -118,7 +118,7 @@ class Payment(Subject):
         elif event == REJECT and nonce is not None:
             self._transfer(nonce).reject(call)
         elif event in {REJECT, "dispute"}:
-            self._nonces.may_drop_any = True
+            self._nonces.droppers += 1
             self._disputes += event == "dispute"
         elif event == "close":
             call.memo = self.snapshot()
@@ -130,8 +130,9 @@ class Payment(Subject):
         transfer = self._transfers.get(nonce) if nonce is not None else None
         if call.fact.event == "close":
             self._closes -= 1
-        elif call.fact.event == "dispute":
-            self._disputes -= 1
+        elif call.fact.event == "dispute" or (call.fact.event == REJECT and nonce is None):
+            self._disputes -= call.fact.event == "dispute"
+            self._nonces.droppers -= 1
         elif transfer is None:
             return
         elif call.fact.event == PROPOSE and call in transfer.proposals:

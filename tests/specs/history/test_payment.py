@@ -521,3 +521,17 @@ def test_what_may_have_been_told_without_its_nonce_is_not_missed_later(story: St
     story.ok(call)
     assert story.settled(CHANNEL) == []
     assert story.settled(CHANNEL) == []
+
+
+def test_what_is_refused_drops_no_proposal(story: Story) -> None:
+    """payment/nonce-above-pending, behind a rejection of no nonce and a dispute; one that was taken may have dropped any."""
+    propose(story, "a", 5, "10")
+    story.refused("b", CHANNEL, "reject_transfer", reason="no")
+    story.refused("b", CHANNEL, "dispute", reason="no", evidence={})
+    propose(story, "a", 4, "1")
+    assert story.found == ["payment/nonce-above-pending"]
+    other = Story().channel()
+    propose(other, "a", 5, "10")
+    other.done("b", CHANNEL, "reject_transfer", reason="no")
+    propose(other, "a", 4, "1")
+    assert other.found == []
