@@ -52,12 +52,12 @@ class Nonces:
         if nonce <= executed:
             expected = f"a nonce above {executed}, which was executed before"
             self._accuse("payment/nonce-increasing", expected, nonce, call, fact)
-        elif nonce <= proposed and self._is_surely_pending(transfers.get(proposed), call):
+        elif nonce <= proposed and self._is_surely_pending(transfers.get(proposed), call, call.agent):
             expected = f"a nonce above {proposed}, which was pending"
             self._accuse("payment/nonce-above-pending", expected, nonce, call, fact)
         elif self._is_surely_pending(transfers.get(nonce), call):
-            proposals = transfers[nonce].proposals
-            is_own = any(each.agent == call.agent and each is not call for each in proposals)
+            others = [each for each in transfers[nonce].proposals if each is not call]
+            is_own = any(each.agent == call.agent and each.accepted_at is not None for each in others)
             rule = "payment/nonce-above-pending" if is_own else "payment/nonce-shared-by-parties"
             self._accuse(rule, f"the nonce {nonce} once while it is pending", nonce, call, fact)
         elif nonce <= any_executed or (
@@ -71,14 +71,15 @@ class Nonces:
             if nonce > proposed:
                 self._any = (executed, nonce)
 
-    def _is_surely_pending(self, transfer: Transfer | None, besides: Call) -> bool:
-        """Tell whether another proposal was surely accepted, and can only be pending or executed since."""
+    def _is_surely_pending(self, transfer: Transfer | None, besides: Call, by: str | None = None) -> bool:
+        """Tell whether another proposal, of one agent or of any, was surely accepted, and can only be pending or executed since."""
         if transfer is None or self.droppers or transfer.rejections:
             return False
         proposals = transfer.proposals
         if len(proposals) == 1 and proposals[0] is besides:
             return False
-        return any(each.accepted_at is not None and each is not besides for each in proposals)
+        others = [each for each in proposals if each.accepted_at is not None and each is not besides]
+        return any(by in (None, each.agent) for each in others)
 
     def _accuse(self, requirement: str, expected: str, nonce: int, call: Call, fact: Fact) -> None:
         observed = f"{nonce} accepted"

@@ -58,6 +58,7 @@ class Payment(Subject):
         "_closed",
         "_closes",
         "_disputes",
+        "_has_two_sequences",
         "_is_forgetful",
         "_nonces",
         "_party_a",
@@ -83,6 +84,8 @@ class Payment(Subject):
         self._spent: dict[int, Fact] = {}
         """Nonces that were executed and are not kept otherwise, with what shows it."""
         self._is_forgetful = False
+        self._has_two_sequences = False
+        """Whether each party has nonces of its own, so that a nonce does not say which transfer is meant."""
         self._disputes = 0
         self._closed: tuple[int, Call] | None = None
         self._closes = 0
@@ -165,7 +168,7 @@ class Payment(Subject):
                 if call not in transfer.rejections:
                     transfer.reject(call)
                 self._exclude(nonce, transfer, fact)
-        elif event == ACKNOWLEDGE and (nonce := call.memo.nonce) is not None:
+        elif event == ACKNOWLEDGE and (nonce := call.memo.nonce) is not None and not self._has_two_sequences:
             every = self._transfer(nonce).acknowledgements
             if len(every) < 2:
                 return
@@ -179,6 +182,8 @@ class Payment(Subject):
     def doubled(self, fact: Received) -> str | None:
         """Tell a transfer that is executed twice from one that is told twice: by other balances."""
         nonce = whole_number_in(fact.payload, "nonce")
+        if self._has_two_sequences:
+            return "payment/nonce-shared-by-parties"
         transfer = self._transfers.get(nonce) if nonce is not None else None
         if transfer is None or transfer.told is None:
             return None
@@ -200,10 +205,10 @@ class Payment(Subject):
         after = self._statements.sum(payload, fact)
         if nonce is None or after is None or transfer is None:
             return
-        if told is not None:
+        if told is not None and not self._has_two_sequences:
             self._statements.again(nonce, transfer, after, fact)
             return
-        deltas = self._deltas(transfer)
+        deltas = transfer.deltas
         if len(deltas) == 1:
             transfer.told = (after, fact)
             self._untold -= 1
@@ -212,9 +217,7 @@ class Payment(Subject):
     def on_look(self, call: Call, then: Then, response: Mapping[str, Any], fact: Answered) -> None:
         """Hold the balances that a join tells against all that was executed."""
         shown = response.get("channel")
-        if not isinstance(shown, dict):
-            return
-        a = self._statements.sum(shown, fact)
+        a = self._statements.sum(shown, fact) if isinstance(shown, dict) else None
         if a is None:
             return
         if then.is_closed and self._closed is not None:
@@ -245,19 +248,10 @@ class Payment(Subject):
             transfer = self._transfers[nonce] = Transfer()
         return transfer
 
-    @staticmethod
-    def _deltas(transfer: Transfer) -> list[int]:
-        """Return what the acknowledgements of a transfer may add to the balance of a, each once."""
-        calls = transfer.acknowledgements
-        if len(calls) == 1:
-            delta = calls[0].memo.delta
-            return [] if delta is None else [delta]
-        return list({call.memo.delta: None for call in calls if call.memo.delta is not None})
-
     def _may_execute(self, call: Call, transfer: Transfer) -> None:
         delta, others = call.memo.delta, transfer.acknowledgements
         self._balances.unread += delta is None
-        if delta is not None and transfer.executed is None and delta not in self._deltas(transfer):
+        if delta is not None and transfer.executed is None and delta not in transfer.deltas:
             self._balances.maybe(delta, is_so=True)
         if not others and transfer.told is None:
             self._untold += 1
@@ -266,7 +260,7 @@ class Payment(Subject):
     def _cannot_execute(self, call: Call, transfer: Transfer, fact: Fact) -> None:
         delta = call.memo.delta
         self._balances.unread -= delta is None
-        if transfer.executed is None and delta is not None and delta not in self._deltas(transfer):
+        if transfer.executed is None and delta is not None and delta not in transfer.deltas:
             self._balances.maybe(delta, is_so=False)
         if not transfer.acknowledgements and transfer.told is None:
             self._untold -= 1
@@ -277,7 +271,7 @@ class Payment(Subject):
         # What is not understood stays something that may have happened.
         if transfer.executed is not None or own is None or not self._is_due(nonce, transfer, call, fact):
             return
-        for delta in self._deltas(transfer):
+        for delta in transfer.deltas:
             self._balances.maybe(delta, is_so=False)
         self._balances.moved(own)
         transfer.executed = fact
@@ -289,7 +283,7 @@ class Payment(Subject):
 
     def _is_due(self, nonce: int, transfer: Transfer, call: Call, fact: Fact) -> bool:
         """Tell whether an accepted acknowledgement fits a proposal, and accuse where it does not."""
-        if not self.lifecycle.is_fresh:
+        if not self.lifecycle.is_fresh or self._has_two_sequences:
             return True
         amount, agent = call.memo.amount, call.agent
         others = [each for each in transfer.proposals if each.agent != agent]
@@ -320,13 +314,18 @@ class Payment(Subject):
     def _exclude(self, nonce: int, transfer: Transfer, fact: Fact) -> None:
         """Accuse where a transfer of which there was one proposal was both rejected and executed."""
         rejected = next((call for call in transfer.rejections if call.status == "ok"), None)
-        if transfer.executed is not None and rejected is not None and len(transfer.proposals) == 1:
+        is_one = len(transfer.proposals) == 1 and not self._has_two_sequences
+        if is_one and transfer.executed is not None and rejected is not None:
             rule = "payment/reject-drops-proposal"
             expected = f"the transfer {nonce} is rejected or executed, not both"
             self._accuse(rule, expected, "both", rejected.fact, transfer.executed, fact)
 
     def _take_proposal(self, nonce: int, terms: Terms, then: Highest, call: Call, fact: Fact) -> None:
         self._nonces.proposed(nonce, call, then, self._transfers, fact)
+        if self._transfer(nonce).may_stand_beside(call) or (nonce in self._spent and nonce > then[0]):
+            self._balances.unread += not self._has_two_sequences
+            self._nonces.droppers += not self._has_two_sequences
+            self._has_two_sequences = True
         if terms.amount is None or self._closes:
             return
         highest = self._balances.highest(terms.standing, is_a=self._party_a == call.agent)

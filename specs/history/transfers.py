@@ -27,6 +27,21 @@ class Transfer:
         """The balance of a that was first told with it, in units."""
 
     @property
+    def deltas(self) -> list[int]:
+        """What its acknowledgements may add to the balance of a, each once."""
+        calls = self.acknowledgements
+        if len(calls) == 1:
+            delta = calls[0].memo.delta
+            return [] if delta is None else [delta]
+        return list({call.memo.delta: None for call in calls if call.memo.delta is not None})
+
+    def may_stand_beside(self, proposal: Call) -> bool:
+        """Tell whether the other party may have proposed the nonce, too, without having been rejected."""
+        other = next((each.agent for each in self.proposals if each.agent != proposal.agent), None)
+        is_rejected = any(call.status == "ok" and call.agent != other for call in self.rejections)
+        return other is not None and not is_rejected
+
+    @property
     def executed_again(self) -> str:
         """The requirement that a second execution breaks, by what may have caused it."""
         calls = self.acknowledgements

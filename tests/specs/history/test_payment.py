@@ -535,3 +535,26 @@ def test_what_is_refused_drops_no_proposal(story: Story) -> None:
     other.done("b", CHANNEL, "reject_transfer", reason="no")
     propose(other, "a", 4, "1")
     assert other.found == []
+
+
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_where_each_party_has_nonces_of_its_own_only_that_is_found(story: Story, *, is_settled: bool) -> None:
+    """payment/nonce-shared-by-parties, an interpretation: that a nonce is executed for each is no second execution."""
+    transfer(story, "a", 1, "10", "90", "60")
+    if is_settled:
+        story.settled(CHANNEL)
+    transfer(story, "b", 1, "5", "95", "55")
+    transfer(story, "b", 2, "5", "100", "50")
+    transfer(story, "a", 2, "1", "99", "51")
+    story.join("a", CHANNEL, channel("99", "51"))
+    assert set(story.settled(CHANNEL)) == {"payment/nonce-shared-by-parties"}
+    story.join("a", CHANNEL, channel("99", "52"))
+    assert story.found[-1] == "payment/money-conserved"
+
+
+def test_what_is_only_tried_is_not_pending(story: Story) -> None:
+    """payment/nonce-shared-by-parties alone: the same nonce of one's own that has no answer may not have been taken."""
+    propose(story, "b", 1, "1")
+    propose(story, "a", 1, "3", is_ok=False)
+    propose(story, "a", 1, "2")
+    assert story.found == ["payment/nonce-shared-by-parties"]
