@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from loadgen.judging.judge import NICENESS, Judge, chunks
 from loadgen.judging.tape import ENDED, MADE, OPENED, RECEIVED, SENT, SETTLED, UNANSWERED
@@ -138,3 +139,16 @@ def test_what_is_no_history_accuses_nobody() -> None:
     said = run([*joined(1, 2), *pushed(0, relayed=2), (OPENED, 4, "agent-4"), (99,)])
     assert said["findings"] == []
     assert "not recorded a history" in said["fault"]
+
+
+@pytest.mark.parametrize("depth", range(940, 1000, 3))
+def test_no_nesting_ends_the_judgement(depth: int) -> None:
+    """What is nested too deeply is passed over like what cannot be decoded; what follows is judged."""
+    deep = b"[" * depth + b"]" * depth
+    pushes = [
+        b'["1",null,"task:1","progress",{"percent":%b,"message":"m"}]' % deep,
+        b'["1",null,"task:1","task_completed",{"task":{"id":"1","result":%b}}]' % deep,
+    ]
+    tape = [*joined(1, 2), (SENT, 2, 3, text("1", "9", TOPIC, "complete", {"result": [1]}))]
+    tape += [(RECEIVED, 1, 4, push) for push in pushes]
+    assert judged(tape + pushed(0, relayed=2))["task/stream-relayed"] == 1
