@@ -286,7 +286,7 @@ class Payment(Subject):
         if not self.lifecycle.is_fresh or self._has_two_sequences:
             return True
         amount, agent = call.memo.amount, call.agent
-        others = [each for each in transfer.proposals if each.agent != agent]
+        others = transfer.proposed_to(agent)
         if nonce in self._spent:
             is_told = call.status != "ok"
             rule = "payment/nonce-executed-once" if is_told else "payment/acknowledge-again-refused"

@@ -35,6 +35,22 @@ class Transfer:
             return [] if delta is None else [delta]
         return list({call.memo.delta: None for call in calls if call.memo.delta is not None})
 
+    def proposed_to(self, agent: str) -> list[Call]:
+        """Return the proposals that an agent may acknowledge, without those surely rejected unless there are no others."""
+        others = [each for each in self.proposals if each.agent != agent]
+        return [each for each in others if not self._is_rejected(each)] or others
+
+    def _is_rejected(self, proposal: Call) -> bool:
+        """Tell whether a proposal that was surely taken was rejected before there was any other one of the nonce."""
+        taken_at = proposal.accepted_at
+        for call in self.rejections:
+            done_at = call.accepted_at if call.status == "ok" else None
+            if taken_at is None or done_at is None or call.agent == proposal.agent or call.at < taken_at:
+                continue
+            if all(each is proposal or done_at < each.at for each in self.proposals):
+                return True
+        return False
+
     def may_stand_beside(self, proposal: Call) -> bool:
         """Tell whether the other party may have proposed the nonce, too, without having been rejected."""
         other = next((each.agent for each in self.proposals if each.agent != proposal.agent), None)

@@ -558,3 +558,26 @@ def test_what_is_only_tried_is_not_pending(story: Story) -> None:
     propose(story, "a", 1, "3", is_ok=False)
     propose(story, "a", 1, "2")
     assert story.found == ["payment/nonce-shared-by-parties"]
+
+
+@pytest.mark.parametrize(("amount", "is_found"), [("10", True), ("20", False)])
+def test_a_rejected_proposal_is_not_executed_in_the_place_of_a_later_one(
+    story: Story, amount: str, *, is_found: bool
+) -> None:
+    """payment/acknowledge-same-amount: the nonce is that of the later proposal alone."""
+    propose(story, "a", 1, "10")
+    story.done("b", CHANNEL, "reject_transfer", reason="no", nonce=1)
+    propose(story, "a", 1, "20")
+    story.ok(acknowledge(story, "b", 1, amount))
+    assert story.found == ["payment/acknowledge-same-amount"] * is_found
+
+
+def test_what_is_proposed_beside_a_rejection_may_be_what_it_rejected(story: Story) -> None:
+    """Then either amount may be the one that is left."""
+    propose(story, "a", 1, "10")
+    rejection = story.push("b", CHANNEL, "reject_transfer", reason="no", nonce=1)
+    again = propose(story, "a", 1, "20", is_ok=False)
+    story.ok(rejection)
+    story.lost(again)
+    story.ok(acknowledge(story, "b", 1, "20"))
+    assert story.found == []
