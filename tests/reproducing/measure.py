@@ -132,12 +132,10 @@ def _sample(deviations: Sequence[Deviation], count: int, seed: int) -> list[Devi
     chosen: list[Deviation] = []
     written = kinds.pop("written", [])
     while len(chosen) < min(count, len(deviations)):
-        for kind in [*kinds.values()]:
-            if kind and len(chosen) < count:
-                chosen.append(kind.pop())
-            if written and len(chosen) < count:
-                chosen.append(written.pop())
-    return chosen
+        # One written by hand beside each kind, and those alone where no kind is left.
+        for kind in [kind for kind in kinds.values() if kind] or [[]]:
+            chosen += [some.pop() for some in (kind, written) if some]
+    return chosen[:count]
 
 
 def _is_good(row: Row) -> bool:
