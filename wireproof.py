@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 USAGE_EXIT_CODE = 2
 FAULT_EXIT_CODE = 3
@@ -62,8 +63,10 @@ def _options(
 
 def main() -> None:
     """Run the command line; a usage error is one line on standard error and exit code 2, a fault of our own one and 3."""
+    hook = sys.excepthook
     try:
-        code = build_app()(prog_name="wireproof", standalone_mode=False)
+        # Called itself, the app would take over what becomes of uncaught exceptions.
+        code = get_command(build_app())(prog_name="wireproof", standalone_mode=False)
     except typer.TyperException as exc:
         context = getattr(exc, "ctx", None)
         command = context.command_path if context else "wireproof"
@@ -74,7 +77,7 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED_EXIT_CODE
     except Exception as exc:
-        if sys.excepthook is not sys.__excepthook__:
+        if sys.excepthook is not hook:
             # A server that runs writes it into its log.
             raise
         # By Python's own exit code something would have been found.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import pytest
+import typer
 
 import wireproof
 from conformance.budget import seconds_of
@@ -12,16 +14,24 @@ from conformance.budget import seconds_of
 COULD_NOT_TEST = 3
 
 
+def stand_in(monkeypatch: pytest.MonkeyPatch, run: Callable[[], None]) -> None:
+    """Let the command be this function, started as the command is: by typer, in an interpreter that nobody has changed."""
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(run)
+    monkeypatch.setattr(wireproof, "build_app", lambda: app)
+    monkeypatch.setattr(sys, "argv", ["wireproof"])
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+
+
 def ended(monkeypatch: pytest.MonkeyPatch, fault: Exception | None) -> object:
     """Return the exit code of a command in which something goes wrong: this, or what a room of ours raises."""
 
-    def run(**_: object) -> None:
+    def run() -> None:
         if fault is not None:
             raise fault
         seconds_of(None)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(wireproof, "build_app", lambda: run)
-    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    stand_in(monkeypatch, run)
     with pytest.raises(SystemExit) as end:
         wireproof.main()
     return end.value.code
@@ -64,10 +74,10 @@ def test_what_the_system_refuses_is_said_as_such(
 def test_a_server_writes_it_into_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has taken over what becomes of uncaught exceptions gets this one as well."""
 
-    def run(**_: object) -> None:
+    def run() -> None:
         monkeypatch.setattr(sys, "excepthook", lambda *_: None)
         raise ValueError
 
-    monkeypatch.setattr(wireproof, "build_app", lambda: run)
+    stand_in(monkeypatch, run)
     with pytest.raises(ValueError, match=r"^$"):
         wireproof.main()
