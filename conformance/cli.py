@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import random
 import signal
 import sys
@@ -36,6 +34,7 @@ from conformance.findings.recording import how_to_replay
 from conformance.ordering import shard_of
 from conformance.own_server import own_server
 from reports.exit_codes import ExitCode
+from reports.page import Page, whole_output
 from reports.record import Run
 from reports.run_folder import RunFolder, RunFolderError, default_path
 from reports.summary_json import summary
@@ -181,14 +180,6 @@ def check(
     raise typer.Exit(run.footer.exit_code)
 
 
-class Page(Console):
-    """A console that leaves it to its caller what a reader who has gone means."""
-
-    def on_broken_pipe(self) -> None:
-        """Raise instead of ending the process."""
-        raise BrokenPipeError
-
-
 def _effort(span: str, *, is_shrinking: bool) -> Effort | None:
     return None if span == "none" else Effort(seconds_of(span), is_shrinking=is_shrinking)
 
@@ -228,23 +219,6 @@ def _show(run: Run, folder: Path, gate: Gate | None, *, as_json: bool) -> None:
     for line in how_to_replay(folder):
         console.print(Text(line), soft_wrap=True)
     sys.stdout.flush()
-
-
-@contextmanager
-def whole_output(code: int) -> Iterator[None]:
-    """Write a report; a reader that has gone changes nothing of the result, any other failure is said in one line."""
-    if sys.stdout is None:
-        sys.stdout = io.StringIO()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        yield
-    except OSError as exc:
-        # Nothing more can be written there, not even by the interpreter when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        if not isinstance(exc, BrokenPipeError):
-            typer.echo(f"wireproof: the report cannot be written: {exc.strerror}", err=True)
-        raise typer.Exit(code) from exc
 
 
 @contextmanager

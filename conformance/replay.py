@@ -19,7 +19,7 @@ from rich.text import Text
 
 from conformance.case import Case
 from conformance.catalogue import all_cases
-from conformance.cli import AsJson, Page, Spec, one_line_errors, whole_output
+from conformance.cli import AsJson, Spec, one_line_errors
 from conformance.client.doubts import KEPT_TIMES, Doubts
 from conformance.endpoint import Endpoint, Profile, read_endpoint
 from conformance.engine import admit, reach, run_once
@@ -32,6 +32,7 @@ from conformance.provisioning.opening import provisioning
 from conformance.provisioning.pools import Share
 from conformance.verdicts import Attempt
 from reports.exit_codes import ExitCode
+from reports.page import Page, whole_output
 from reports.printable import printable
 from specs.loader import load
 from specs.model import Api

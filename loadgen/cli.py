@@ -6,13 +6,13 @@ import json
 import os
 import random
 import signal
+import sys
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from loadgen import options
@@ -25,6 +25,7 @@ from loadgen.plan import TOKEN_VARIABLE, Plan, PlanFile, read_plan_file
 from loadgen.progress import Progress
 from loadgen.target import Target, checked_url, host_of, own_server
 from loadgen.terminal import render
+from reports.page import Page, whole_output
 from reports.run_folder import RunFolderError
 from specs.loader import DocumentsInvalid
 
@@ -105,7 +106,8 @@ def load_(
         with target_of(url or written.url, flags, written, chosen) as target:
             errand.master = leader
             results = _run(errand, target, flags, folder)
-    _show(results, folder, as_json=as_json)
+    with whole_output(results.exit_code):
+        _show(results, folder, as_json=as_json)
     raise typer.Exit(results.exit_code)
 
 
@@ -229,11 +231,12 @@ def _run(errand: Errand, target: Target, flags: dict[str, Any], folder: Path) ->
 
 def _show(results: Results, folder: Path, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(results.to_json(), indent=2))
+        print(json.dumps(results.to_json(), indent=2), flush=True)  # noqa: T201 - what the user asked for
         return
-    console = Console(width=None if os.isatty(1) else 160)
+    console = Page(width=None if os.isatty(1) else 160)
     render(results.to_json(), console)
     console.print(Text(f"Run folder: {folder}"), soft_wrap=True)
+    sys.stdout.flush()
 
 
 @contextmanager

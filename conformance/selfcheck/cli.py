@@ -18,7 +18,7 @@ from rich.text import Text
 
 from conformance.budget import seconds_of
 from conformance.catalogue import all_cases, select
-from conformance.cli import Exclude, Include, Page, Spec, one_line_errors, whole_output
+from conformance.cli import Exclude, Include, Spec, one_line_errors
 from conformance.crew import usual_count
 from conformance.faults import ConfigurationFaulty
 from conformance.ordering import arranged, kill_order
@@ -30,6 +30,7 @@ from conformance.selfcheck.servers import Servers, usual_command
 from conformance.selfcheck.terminal import Bar, render_matrix, summary
 from conformance.selfcheck.trial import Deviation, Reach
 from conformance.selfcheck.trials import Trials, demand_forks
+from reports.page import Page, whole_output
 from reports.run_folder import default_path
 from specs.loader import load
 

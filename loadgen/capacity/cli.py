@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,7 @@ from loadgen.cli import new_folder, one_line_errors, plan_of, target_of
 from loadgen.faults import ConfigurationFaulty
 from loadgen.plan import LEAST_PER_S, MOST_PER_S, PlanFile, read_plan_file
 from loadgen.progress import Progress
+from reports.page import Page, whole_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +105,9 @@ def capacity(
         with target_of(url or written.url, flags, written, chosen) as target:
             answer = _sought(made, objectives, target, flags, spans, folder)
             answer = replace(answer, asked_per_s=at_least)
-    _show(answer, folder, as_json=as_json)
+    _write(answer, folder)
+    with whole_output(answer.exit_code):
+        _show(answer, folder, as_json=as_json)
     raise typer.Exit(answer.exit_code)
 
 
@@ -154,15 +158,21 @@ def _sought(
     return seeking.run(folder)
 
 
-def _show(answer: Answer, folder: Path, *, as_json: bool) -> None:
+def _write(answer: Answer, folder: Path) -> None:
     from loadgen.run_folder import CAPACITY_FILE
 
-    summary = answer.to_json()
-    text = json.dumps(summary, indent=2)
-    (folder / CAPACITY_FILE).write_text(text + "\n", encoding="utf-8")
+    (folder / CAPACITY_FILE).write_text(_text(answer) + "\n", encoding="utf-8")
+
+
+def _text(answer: Answer) -> str:
+    return json.dumps(answer.to_json(), indent=2)
+
+
+def _show(answer: Answer, folder: Path, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(text)
+        print(_text(answer), flush=True)  # noqa: T201 - what the user asked for
         return
-    console = Console(width=None if os.isatty(1) else 160)
-    render(summary, console)
+    console = Page(width=None if os.isatty(1) else 160)
+    render(answer.to_json(), console)
     console.print(Text(f"Run folder: {folder}"), soft_wrap=True)
+    sys.stdout.flush()

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from loadgen import options
 from loadgen.cli import one_line_errors
 from loadgen.faults import ConfigurationFaulty
+from reports.page import Page, whole_output
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from loadgen.comparison.comparing import Comparison
 
 app = typer.Typer()
@@ -49,10 +52,12 @@ def compare_(
         except ImportError as fault:
             raise ConfigurationFaulty(f"{fault.name} is missing: pip install 'wireproof[load]'") from fault
         comparison = compare(read_run(base), read_run(other), confidence, tolerance)
-    if as_json:
-        typer.echo(json.dumps(to_json(comparison), indent=2))
-    else:
-        _render(comparison, Console(width=None if os.isatty(1) else 160), show_all=show_all)
+    with whole_output(comparison.exit_code):
+        if as_json:
+            print(json.dumps(to_json(comparison), indent=2), flush=True)  # noqa: T201 - what the user asked for
+        else:
+            _render(comparison, Page(width=None if os.isatty(1) else 160), show_all=show_all)
+            sys.stdout.flush()
     raise typer.Exit(comparison.exit_code)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
@@ -33,6 +35,7 @@ SUMMARY: dict[str, Any] = {
     "bottlenecks": [], "is_interrupted": False, "is_latency_valid": True, "findings": [],
     "is_judged": True, "missing_processes": 0,
 }  # fmt: skip
+ROOT = Path(__file__).parents[2]
 RATE, SECONDS = 300, 40
 PUSH = "task.checkpoint"
 
@@ -301,6 +304,25 @@ def test_the_command_tells_and_decides(folder: Callable[..., Path]) -> None:
     told = json.loads(worse.stdout)
     assert (worse.exit_code, told["exit_code"]) == (1, 1)
     assert f"{PUSH} response p50" in CliRunner().invoke(app, [str(a), str(b), "--all"]).stdout
+
+
+@pytest.mark.parametrize("options", ["--all", "--all --json"])
+def test_a_reader_that_goes_early_changes_nothing_of_the_result(
+    folder: Callable[..., Path], options: str
+) -> None:
+    """With a reader that has gone, something is worse only where it is."""
+    base = folder("a", 1)
+    for code, other in enumerate([folder("b", 2), folder("slow", 3, service_us=3_000)]):
+        line = f"{sys.executable} -m wireproof compare {base} {other} {options} | true"
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", line],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=120,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (code, "")
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"format": 99}', "[]"])
