@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -63,6 +64,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; a usage error is one line on standard error and exit code 2, a fault of our own one and 3."""
+    _demand_streams()
     hook = sys.excepthook
     try:
         # Called itself, the app would take over what becomes of uncaught exceptions.
@@ -84,6 +86,17 @@ def main() -> None:
         code = FAULT_EXIT_CODE
         _tell(exc)
     sys.exit(code)
+
+
+def _demand_streams() -> None:
+    """Let standard output and error be there, and show in place of a character that they lack how it is written."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # It takes the descriptor that was closed, so that no file of ours becomes the standard output.
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _tell(exc: Exception) -> None:

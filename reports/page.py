@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -34,10 +32,6 @@ def whole_output(code: int) -> Iterator[None]:
         typer.Exit: With that code, if the report cannot be written.
 
     """
-    if sys.stdout is None:
-        sys.stdout = io.StringIO()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
     except OSError as exc:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import typer
@@ -12,6 +14,7 @@ import wireproof
 from conformance.budget import seconds_of
 
 COULD_NOT_TEST = 3
+ROOT = Path(__file__).parents[1]
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, run: Callable[[], None]) -> None:
@@ -81,3 +84,14 @@ def test_a_server_writes_it_into_its_log(monkeypatch: pytest.MonkeyPatch) -> Non
     stand_in(monkeypatch, run)
     with pytest.raises(ValueError, match=r"^$"):
         wireproof.main()
+
+
+@pytest.mark.parametrize("command", ["check --help", "deviations --include 'task/join/*'"])
+@pytest.mark.parametrize("output", [">&-", "> /dev/null"])
+def test_whatever_standard_output_is_shows_what_it_can(command: str, output: str) -> None:
+    """It may be closed, or be of an encoding that lacks some character."""
+    line = f"PYTHONIOENCODING=ascii {sys.executable} -m wireproof {command} {output}"
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, cwd=ROOT, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
