@@ -77,7 +77,8 @@ def load_(
     seed: options.Seed = None,
     judge: options.Judge = True,
     web: Annotated[
-        int | None, typer.Option("--web", metavar="PORT", help="Show Locust's web page there.")
+        int | None,
+        typer.Option("--web", min=1, max=65535, metavar="PORT", help="Show Locust's web page there."),
     ] = None,
     metrics_port: Annotated[
         int | None,
@@ -94,6 +95,7 @@ def load_(
     """
     flags = dict(locals())
     with one_line_errors():
+        _demand_one_part(flags)
         if worker:
             raise typer.Exit(work_for(master_host, processes, control_token or "", run_dir))
         leader = master_at(bind, expect_workers) if master else None
@@ -109,6 +111,17 @@ def load_(
     with whole_output(results.exit_code):
         _show(results, folder, as_json=as_json)
     raise typer.Exit(results.exit_code)
+
+
+def _demand_one_part(flags: dict[str, Any]) -> None:
+    """Refuse what only the other part of a load on several machines could do: it would be left undone in silence."""
+    if flags["worker"] and flags["master"]:
+        raise ConfigurationFaulty("--master and --worker: a process is either")
+    if flags["worker"] and flags["url"] is not None:
+        raise ConfigurationFaulty("--worker takes no URL: its master says what is loaded")
+    others = [name for name in ("bind", "expect_workers") if flags[name] is not None]
+    if others and not flags["master"]:
+        raise ConfigurationFaulty(f"--{others[0].replace('_', '-')} is about a master; add --master")
 
 
 @contextmanager

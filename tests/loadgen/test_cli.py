@@ -29,6 +29,10 @@ from loadgen.plan import TOKEN_VARIABLE, Plan
         (["--control", "ws://127.0.0.1:9"], "none is given"),
         (["ws://127.0.0.1:9", "--control-token", "x", "--control", "ws://host..name"], "host..name"),
         (["ws://host..name", "--control-token", "x", "--i-own-this-target"], "host..name"),
+        (["--master", "--worker"], "either"),
+        (["--worker", "ws://127.0.0.1:9"], "takes no URL"),
+        (["--expect-workers", "2"], "add --master"),
+        (["--bind", "127.0.0.1"], "add --master"),
         (["--scenario", "dancing"], "task-streaming"),
         (["--set", "burst"], "NAME=VALUE"),
         (["--set", "burst=quick"], "burst"),
@@ -148,3 +152,11 @@ def test_what_is_no_figure_is_wrong_usage(command: Typer, option: str, number: s
     done = CliRunner().invoke(command, [*folders, option, number])
     assert (done.exit_code, done.stdout) == (2, "")
     assert option in done.stderr
+
+
+@pytest.mark.parametrize("port", ["0", "99999"])
+def test_a_web_page_is_served_at_a_port(port: str) -> None:
+    """Anything else is refused before a generator is started that shows none."""
+    done = CliRunner().invoke(load_app, ["ws://127.0.0.1:9", "--control-token", "x", "--web", port])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "--web" in done.stderr
