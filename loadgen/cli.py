@@ -91,7 +91,7 @@ def load_(
     """Put a load on an endpoint and tell what it carries.
 
     Exit code: 0 objectives reached, 1 one missed or a requirement broken, 2 wrong usage or configuration, 3 nothing succeeded, 4 an
-    objective could not be judged, or a process has not told what it measured.
+    objective could not be judged, a process has not told what it measured, or the run was interrupted.
     """
     flags = dict(locals())
     with one_line_errors():

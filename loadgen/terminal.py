@@ -21,6 +21,9 @@ def render(summary: dict[str, Any], console: Console) -> None:
     console.print(_events(summary))
     _findings(summary, console)
     _objectives(summary, console)
+    if summary["is_interrupted"]:
+        told = f"interrupted after {summary['load_s']:.1f} s of load: not all that was asked for was measured"
+        console.print(Text(told, style="bold yellow"), soft_wrap=True)
     for note in summary["notes"]:
         console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
     if summary["losses"]:

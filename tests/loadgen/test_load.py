@@ -150,14 +150,14 @@ def loading(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_ctrl_c_ends_in_order(reference_server: RunningServer, tmp_path: Path) -> None:
-    """An interrupted run closes its agents, is judged, and says that it was interrupted."""
+    """An interrupted run closes its agents, is judged, says that it was interrupted, and is not green."""
     options = [reference_server.url, "--control-token", TOKEN, "--agents", "12", "--duration", "600s"]
     with loading(tmp_path / "run", *options) as process:
         time.sleep(1)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     told = json.loads(out)
-    assert (process.returncode, err) == (0, "")
+    assert (process.returncode, told["exit_code"], err) == (4, 4, "")
     assert told["is_interrupted"]
     assert event(told, "task.output_stream")["ok"] > 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -171,6 +172,23 @@ def test_a_process_that_told_nothing_is_no_success(objectives: tuple[str, ...], 
         assert short.to_json()["missing_processes"] == 1
         assert "1 of 2 processes have not told" in short.notes[0]
     assert results(process(), process(), objectives=("lost(task.*) == 0",), wanted=2, seen=2).is_judged
+
+
+@pytest.mark.parametrize(
+    ("objectives", "code"),
+    [
+        ((), ExitCode.INCONCLUSIVE),
+        (("lost(task.*) == 0",), ExitCode.INCONCLUSIVE),
+        (("ok(task.*) < 10",), ExitCode.MISSED),
+    ],
+)
+def test_an_interrupted_run_is_no_success(objectives: tuple[str, ...], code: ExitCode) -> None:
+    """What held until then might not have held until the end, and who reads the report is told."""
+    early = replace(results(process(), objectives=objectives), is_interrupted=True)
+    assert early.exit_code is code
+    shown = StringIO()
+    render(early.to_json(), Console(file=shown, width=160))
+    assert "interrupted after 2.0 s of load" in shown.getvalue()
 
 
 def test_each_process_needs_its_judge() -> None:
