@@ -98,7 +98,7 @@ def result_sentence(run: Run) -> str:
     result = _RESULTS[ExitCode(code)] if code in set(ExitCode) else "ended abnormally"
     accused = run.footer.counts[Verdict.FAIL] + run.footer.counts[Verdict.FLAKY]
     if code == ExitCode.CONFORMANT and accused:
-        result = "nothing but known findings"
+        result = "nothing but what the baseline names"
     elif code == ExitCode.CONFORMANT and run.footer.partial:
         result = _PART
     elif code == ExitCode.FINDINGS and not accused:
