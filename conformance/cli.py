@@ -152,7 +152,7 @@ def check(
         cases = choice.of(everything)
         gate = _gate(baseline, everything, is_updating=update_baseline)
         with _target(overrides, endpoint, spec, chosen) as target:
-            described = read_endpoint(endpoint, target)
+            described = read_endpoint(endpoint, target, api)
             folder = RunFolder(run_dir or default_path(datetime.now(UTC)))
             plan = Plan(
                 api,

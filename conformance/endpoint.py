@@ -132,18 +132,19 @@ def base_of(url: str, api: Api) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path.rstrip("/"), "", ""))
 
 
-def read_endpoint(path: Path | None, overrides: dict[str, Any]) -> Endpoint:
+def read_endpoint(path: Path | None, overrides: dict[str, Any], api: Api | None = None) -> Endpoint:
     """Read an endpoint file and lay the command line's values over it.
 
     Args:
         path: TOML file with `url`, `ca`, `[profile]` and `[provisioner]`; None for none.
         overrides: `url`, `ca`, `control`, `control_token` and `vsn` of the command line; None values are ignored.
+        api: The documents in which the requirements and sockets that the file names are to be; None where they are not asked.
 
     Returns:
         The endpoint.
 
     Raises:
-        ConfigurationFaulty: If the file cannot be read, is not TOML, or holds what no endpoint has.
+        ConfigurationFaulty: If the file cannot be read, is not TOML, or holds what no endpoint or document has.
 
     """
     table = _table(path) if path else {}
@@ -163,7 +164,22 @@ def read_endpoint(path: Path | None, overrides: dict[str, Any]) -> Endpoint:
         raise ConfigurationFaulty(f"{where}: control URL: {exc}") from exc
     if endpoint.ca is not None:
         _check_ca(endpoint, endpoint.ca, where)
+    if path and api is not None:
+        _demand_known(endpoint, api, path)
     return endpoint
+
+
+def _demand_known(endpoint: Endpoint, api: Api, path: Path) -> None:
+    """Make sure that what a profile waives or has at another path is there: else it would have no effect, and nobody would know."""
+    profile = endpoint.profile
+    for table, names, known in (
+        ("waived", profile.waived, set(api.requirements)),
+        ("paths", profile.paths, set(api.sockets)),
+    ):
+        strange = sorted(names.keys() - known)
+        if strange:
+            kind = "requirement" if table == "waived" else "socket"
+            raise ConfigurationFaulty(f"{path}: profile.{table}: the documents have no {kind} {strange[0]!r}")
 
 
 def _lay_over(table: dict[str, Any], overrides: dict[str, Any], where: str) -> None:

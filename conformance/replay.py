@@ -74,7 +74,7 @@ def replay(
         finding, api = read(file), load(spec)
         case = _case_of(finding, api, file)
         overrides = {"url": url, "control": control, "control_token": control_token, "ca": ca}
-        with _endpoint(finding, overrides, endpoint, spec) as described:
+        with _endpoint(finding, overrides, endpoint, spec, api) as described:
             done = _repeat(finding, case, api, described, times)
         code = done.exit_code
     with whole_output(code):
@@ -138,11 +138,11 @@ def _case_of(finding: FindingFile, api: Api, file: Path) -> Case:
 
 @contextmanager
 def _endpoint(
-    finding: FindingFile, overrides: dict[str, Any], endpoint: Path | None, spec: Path | None
+    finding: FindingFile, overrides: dict[str, Any], endpoint: Path | None, spec: Path | None, api: Api
 ) -> Iterator[Endpoint]:
     """Give what the finding is to be run against: that of the command line, else that of the file."""
     if endpoint is not None:
-        yield _as_found(finding, read_endpoint(endpoint, overrides), endpoint)
+        yield _as_found(finding, read_endpoint(endpoint, overrides, api), endpoint)
         return
     if overrides["url"] is None and finding.endpoint.is_own:
         with own_server(spec, finding.seed) as server:

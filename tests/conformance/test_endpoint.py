@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from conformance import cli
 from conformance.endpoint import Endpoint, Waiver, base_of, checked_url, read_endpoint
 from conformance.faults import ConfigurationFaulty
 from specs.model import Api
@@ -124,6 +126,26 @@ def test_a_file_with_what_no_endpoint_has_is_refused(written: Any, text: str) ->
     with pytest.raises(ConfigurationFaulty, match=r"endpoint\.toml") as caught:
         read_endpoint(written(text), {})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            '[profile.waived."task/streams-relayed"]\nreason = "known"',
+            "no requirement 'task/streams-relayed'",
+        ),
+        ('[profile.paths]\nagents = "/agents/websocket"', "no socket 'agents'"),
+    ],
+)
+def test_a_profile_about_what_is_not_there_is_refused(written: Any, api: Api, text: str, told: str) -> None:
+    """It would have no effect, and nobody would know; one about what is there is let in."""
+    path = written(f'url = "ws://h"\n{text}')
+    with pytest.raises(ConfigurationFaulty, match=rf"endpoint\.toml: profile.*{told}"):
+        read_endpoint(path, {}, api)
+    done = CliRunner().invoke(cli.app, ["check", "--endpoint", str(path)])
+    assert (done.exit_code, done.stderr.count("\n"), told in done.stderr) == (2, 1, True)
+    assert read_endpoint(written(WHOLE), {}, api).profile.waived
 
 
 def test_a_waiver_is_in_force_through_its_last_day() -> None:

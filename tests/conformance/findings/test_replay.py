@@ -17,6 +17,7 @@ from conformance.fixtures.lab import Bench
 from conformance.replay import _endpoint
 from conformance.verdicts import Attempt
 from specs.loader import load
+from specs.model import Api
 from tests.conformance.findings.checking import Checked, command
 
 
@@ -44,7 +45,7 @@ def test_nobody_there_could_not_be_tested(checked: Checked) -> None:
 
 @pytest.mark.parametrize("vsn", ["1.0.0", "2.0.0"])
 def test_an_endpoint_file_is_replayed_in_the_serializer_of_the_finding(
-    checked: Checked, tmp_path: Path, vsn: str, capsys: pytest.CaptureFixture[str]
+    checked: Checked, tmp_path: Path, vsn: str, api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The run may have been given another than the file; what differs from it is said."""
     table = checked.table()
@@ -52,7 +53,7 @@ def test_an_endpoint_file_is_replayed_in_the_serializer_of_the_finding(
     path, endpoint = tmp_path / "finding.json", tmp_path / "endpoint.toml"
     path.write_text(json.dumps(table), encoding="utf-8")
     endpoint.write_text('url = "ws://127.0.0.1:9"\n[profile.timeouts]\nreply_s = 1\n', encoding="utf-8")
-    with _endpoint(read(path), {"url": None}, endpoint, None) as described:
+    with _endpoint(read(path), {"url": None}, endpoint, None, api) as described:
         assert described.profile.vsn == vsn
         assert described.profile.timeouts.reply_s == 1
     told = capsys.readouterr().err
