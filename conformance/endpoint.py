@@ -213,7 +213,7 @@ def _table(path: Path) -> dict[str, Any]:
         raise ConfigurationFaulty(f"{path}: cannot be read: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
         raise ConfigurationFaulty(f"{path}: not a text file in UTF-8") from exc
-    except tomllib.TOMLDecodeError as exc:
+    except (tomllib.TOMLDecodeError, RecursionError) as exc:
         raise ConfigurationFaulty(f"{path}: not TOML: {exc}") from exc
 
 

@@ -116,7 +116,7 @@ def _read(root: Path) -> tuple[dict[str, dict[str, Any]], list[DocumentFault]]:
         name = path.relative_to(root).as_posix()
         try:
             document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique_members)
-        except (ValueError, OSError) as exc:
+        except (ValueError, OSError, RecursionError) as exc:
             faults.append(DocumentFault(name, "", f"not readable as JSON: {exc}"))
             continue
         faults += _faults_of(name, document)

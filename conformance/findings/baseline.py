@@ -119,7 +119,7 @@ def read(path: Path, *, may_be_missing: bool = False) -> Baseline:
 def _parsed(path: Path, text: str) -> Baseline:
     try:
         baseline = Baseline.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as exc:
+    except (tomllib.TOMLDecodeError, RecursionError) as exc:
         raise ConfigurationFaulty(f"{path}: not TOML: {exc}") from exc
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]

@@ -129,6 +129,6 @@ def _table(path: Path) -> dict[str, Any]:
         table = json.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
         raise ConfigurationFaulty(f"{path}: cannot be read: {exc.strerror}") from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ConfigurationFaulty(f"{path}: not a finding file: it is not JSON in UTF-8") from exc
     return table if isinstance(table, dict) else {}

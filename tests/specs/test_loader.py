@@ -112,9 +112,10 @@ def test_a_requirement_both_checked_and_excluded_is_a_fault(documents: Path) -> 
     assert ("requirements/task.json", "/requirements/0") in faults_of(documents)
 
 
-def test_text_that_is_no_json_is_a_fault_of_its_file_only(documents: Path) -> None:
+@pytest.mark.parametrize("text", ["{", "[" * 100_000])
+def test_text_that_is_no_json_is_a_fault_of_its_file_only(documents: Path, text: str) -> None:
     """An unreadable document does not hide the faults of the others."""
-    (documents / "topics" / "task.json").write_text("{", encoding="utf-8")
+    (documents / "topics" / "task.json").write_text(text, encoding="utf-8")
     change(documents, "sockets/user.json", lambda d: d.pop("paths"))
     assert {file for file, _ in faults_of(documents)} == {"topics/task.json", "sockets/user.json"}
 

@@ -79,7 +79,7 @@ def test_a_file_of_another_kind_is_refused(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"{"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"{", b"[" * 100_000])
 def test_what_is_no_json_object_is_refused(tmp_path: Path, content: bytes) -> None:
     """Any other file is said to be no finding file."""
     path = tmp_path / "other.json"
