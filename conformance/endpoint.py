@@ -110,6 +110,8 @@ def checked_url(url: str) -> str:
         raise ValueError(f"the URL names no host: {parts.hostname!r} is no name")
     if parts.query or parts.fragment:
         raise ValueError("the URL must have no query: credentials come from the provisioner")
+    if "@" in parts.netloc:
+        raise ValueError("the URL must have no user name or password: it stands in every report")
     return url.rstrip("/")
 
 

@@ -106,7 +106,7 @@ def host_of(url: str) -> tuple[str, int | None]:
     """Return host and port of a URL; no port where it names none.
 
     Raises:
-        ConfigurationFaulty: If it is no ws:// or wss:// URL, has a query, or its host can be no name.
+        ConfigurationFaulty: If it is no ws:// or wss:// URL, has a query or a password, or its host can be no name.
 
     """
     try:
@@ -120,6 +120,8 @@ def host_of(url: str) -> tuple[str, int | None]:
         raise ConfigurationFaulty(
             f"{url!r}: the URL must have no query: credentials come from the provisioner"
         )
+    if "@" in parts.netloc:
+        raise ConfigurationFaulty("the URL must have no user name or password: it stands in every report")
     try:
         is_name = host.isprintable() and bool(host.encode("idna"))
     except UnicodeError:

@@ -101,7 +101,18 @@ def test_base_and_socket_urls_are_both_taken(api: Api, url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        *("", "h:1", "http://h", "ws://", "ws://:80", "ws://h:0", "ws://h:x", "ws://h?a=b", "ws://h#f"),
+        *(
+            "",
+            "h:1",
+            "http://h",
+            "ws://",
+            "ws://:80",
+            "ws://h:0",
+            "ws://h:x",
+            "ws://h?a=b",
+            "ws://h#f",
+            "ws://me:word@h",
+        ),
         *("ws://host..name", f"ws://{'h' * 70}.example", "ws://.h", "ws://h\0h"),
     ],
 )

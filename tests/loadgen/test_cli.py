@@ -26,6 +26,7 @@ from loadgen.plan import TOKEN_VARIABLE, Plan
         (["ws://192.0.2.1", "--control-token", "x"], "--i-own-this-target"),
         (["ws://127.0.0.1:9"], "no control token"),
         (["http://127.0.0.1:9", "--control-token", "x"], "ws://"),
+        (["ws://me:word@127.0.0.1:9", "--control-token", "x"], "no user name or password"),
         (["--control", "ws://127.0.0.1:9"], "none is given"),
         (["ws://127.0.0.1:9", "--control-token", "x", "--control", "ws://host..name"], "host..name"),
         (["ws://host..name", "--control-token", "x", "--i-own-this-target"], "host..name"),
