@@ -296,6 +296,12 @@ def footer_of(plan: Plan, results: list[CaseResult], log: PhaseLog, duration_s: 
 def _partial(plan: Plan, results: list[CaseResult]) -> Iterator[str]:
     """Say what was left out because somebody asked for less than everything."""
     planned = len(plan.cases)
+    filters = [
+        *(f"--include {glob}" for glob in plan.include),
+        *(f"--exclude {glob}" for glob in plan.exclude),
+    ]
+    if filters:
+        yield f"chosen by {' '.join(filters)}"
     if plan.shard is not None:
         index, count = plan.shard
         yield f"shard {index}/{count}: {planned} of {sum(plan.available.values())} cases"

@@ -99,7 +99,7 @@ def result_sentence(run: Run) -> str:
     accused = run.footer.counts[Verdict.FAIL] + run.footer.counts[Verdict.FLAKY]
     if code == ExitCode.CONFORMANT and accused:
         result = "nothing but what the baseline names"
-    elif code == ExitCode.CONFORMANT and (run.footer.partial or run.header.include or run.header.exclude):
+    elif code == ExitCode.CONFORMANT and run.footer.partial:
         result = _PART
     elif code == ExitCode.FINDINGS and not accused:
         result = "the baseline does not fit"

@@ -53,13 +53,15 @@ def test_the_number_of_workers_changes_nothing_but_the_time(check: Check) -> Non
 
 
 def test_shards_run_every_case_once(check: Check, api: Api) -> None:
-    """Together they are the whole, and each says that it is a part."""
+    """Together they are the whole, and each says that it is a part, and of what."""
+    chosen = f"chosen by {' '.join(INCLUDED)}"
     shards = [check(*INCLUDED, "--shard", f"{n}/3", folder=str(n)) for n in (1, 2, 3)]
     ran = [case.case for run, _ in shards for case in run.cases]
     assert sorted(ran) == sorted(case.id for case in select(all_cases(api), GLOBS, []))
     for number, (run, done) in enumerate(shards, 1):
         assert run.footer.exit_code == 0
-        assert run.footer.partial == [f"shard {number}/3: {len(run.cases)} of {len(all_cases(api))} cases"]
+        shard = f"shard {number}/3: {len(run.cases)} of {len(all_cases(api))} cases"
+        assert run.footer.partial == [chosen, shard]
         assert "no finding in the part that was run" in done.stdout
 
 
@@ -79,7 +81,7 @@ def test_a_budget_that_ends_says_what_was_not_run(check: Check) -> None:
 def test_a_budget_that_is_not_used_up_leaves_nothing_out(check: Check) -> None:
     """The run is as whole as was asked for."""
     run, done = check("--budget", "1h", "--include", "heartbeat/*")
-    assert run.footer.partial == []
+    assert run.footer.partial == ["chosen by --include heartbeat/*"]
     assert "no finding in the part that was run: " in done.stdout
 
 

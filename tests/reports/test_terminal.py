@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
@@ -200,13 +200,6 @@ def test_a_partial_run_never_calls_an_endpoint_conformant(build: Builder) -> Non
     text = shown(run)
     assert "out of budget: 1 of 2 cases" in text
     assert "conformant" not in text
-
-
-@pytest.mark.parametrize("filters", [{"include": ["payment/*"]}, {"exclude": ["payment/*"]}])
-def test_a_filtered_run_never_calls_an_endpoint_conformant(build: Builder, filters: dict[str, Any]) -> None:
-    """Of a part that was chosen, as of any other, no more is said than that nothing was found in it."""
-    run = build.run(build.case()).model_copy(update={"header": build.header(**filters)})
-    assert result_sentence(run) == "no finding in the part that was run: 1 passed, 0 failed; exit code 0"
 
 
 def test_a_partial_run_with_a_failure_is_not_conformant(build: Builder) -> None:
