@@ -126,7 +126,8 @@ class Connection:
             return False
         except ConnectionClosed as end:
             self.ws = None
-            self.note(Event("closed", status=end.rcvd.code if end.rcvd else None))
+            # A plain number: the name that websockets has for some codes is no Python.
+            self.note(Event("closed", status=int(end.rcvd.code) if end.rcvd else None))
         return True
 
     def note(self, event: Event) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from websockets.exceptions import ConnectionClosedError
+from websockets.frames import Close, CloseCode
 
 from conformance.findings.execution import Place
-from conformance.findings.rendering import file_text
+from conformance.findings.rendering import code_of, file_text
 from conformance.findings.reproducers import Bounds, Workshop
 from conformance.findings.standalone.core import Agent, CannotRun, Connection, Endpoint
 from conformance.findings.standalone.reading import event_of
@@ -170,6 +172,21 @@ def shown(capsys: pytest.CaptureFixture[str], text: str, *agents: Agent) -> str:
         endpoint.keep(f"agent {number}", agent)
     endpoint.show("alice", ">", text)
     return capsys.readouterr().out
+
+
+def test_a_close_without_a_code_can_be_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it is held against later is source code, in which a member of an enumeration is none."""
+    endpoint = Endpoint(URL, "", TOKEN)
+    endpoint.is_quiet = True
+    connection = Connection(endpoint, "alice")
+
+    class Ended:
+        def recv(self, timeout: float) -> str:
+            raise ConnectionClosedError(Close(CloseCode.NO_STATUS_RCVD, ""), None)
+
+    monkeypatch.setattr(connection, "ws", Ended())
+    assert connection.read(0.0)
+    assert code_of(connection.events[0].status) == "1005"
 
 
 @pytest.mark.parametrize(
