@@ -118,12 +118,16 @@ def _print_table(rows: Sequence[Row]) -> None:
     )
     table = Table("measured", "median", "unit", "rounds", "bar", "notes")
     for row in rows:
-        rounds = " ".join(f"{value:,.{1 if row.median < 1000 else 0}f}" for value in row.rounds)
+        rounds = " ".join(_shown(value, row.median) for value in row.rounds)
         notes = ", ".join(f"{name} {value}" for name, value in row.notes.items())
-        table.add_row(
-            row.name, f"{row.median:,.{1 if row.median < 1000 else 0}f}", row.unit, rounds, row.bar, notes
-        )
+        table.add_row(row.name, _shown(row.median, row.median), row.unit, rounds, row.bar, notes)
     console.print(table)
+
+
+def _shown(value: float, median: float) -> str:
+    """Show a value to as many digits as its kind needs: ratios are held against bars of one in a hundred."""
+    digits = 3 if median < 10 else 1 if median < 1000 else 0
+    return f"{value:,.{digits}f}"
 
 
 def _cpu_name() -> str:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="CP
     [
         ("load_pairs.py", ("--rounds", "1", "--round-s", "3", "--connections", "4"), 7),
         ("load_agents.py", ("--rounds", "1", "--round-s", "1", "--agents", "40"), 3),
+        ("load_truth.py", ("--rounds", "1", "--round-s", "2", "--rates", "100", "--stall-periods", "1"), 6),
     ],
 )
 def test_a_benchmark_measures_and_ends(name: str, options: tuple[str, ...], count: int) -> None:

@@ -14,6 +14,7 @@ import math
 import random
 import time
 from array import array
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import cast
 
@@ -90,22 +91,36 @@ def framed(text: bytes) -> bytes:
 
 
 class Delays:
-    """Answers pushes after lognormal delays, as exactly as the event loop can; what each really was is kept."""
+    """Answers pushes after lognormal delays; what each really was is kept.
+
+    It looks without end for what is due: the event loop's own timers are exact to a millisecond, so that answers would come in bursts,
+    and what came meanwhile would wait in the socket, which is in no log.
+    """
 
     def __init__(self, median_ms: float, sigma: float, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - no secret
         self._mu, self._sigma = math.log(median_ms / 1000), sigma
         self._loop = asyncio.get_running_loop()
+        self._due: list[tuple[int, int, int, asyncio.Transport, bytes]] = []
+        self._number = 0
         self.taken_us = array("L")
+        self._loop.call_soon(self._look)
 
     def later(self, transport: asyncio.Transport, frame: bytes) -> None:
         """Answer after the next delay."""
         delay_s = self._random.lognormvariate(self._mu, self._sigma)
-        self._loop.call_later(delay_s, self._answer, time.monotonic_ns(), transport, frame)
+        came_ns = time.monotonic_ns()
+        self._number += 1
+        heappush(self._due, (came_ns + round(delay_s * 1e9), self._number, came_ns, transport, frame))
 
-    def _answer(self, came_ns: int, transport: asyncio.Transport, frame: bytes) -> None:
-        self.taken_us.append((time.monotonic_ns() - came_ns) // 1000)
-        transport.write(frame)
+    def _look(self) -> None:
+        due, now_ns = self._due, time.monotonic_ns()
+        if due and due[0][0] <= now_ns:
+            # One at a time, so that what comes is seen between two answers.
+            _, _, came_ns, transport, frame = heappop(due)
+            self.taken_us.append((now_ns - came_ns) // 1000)
+            transport.write(frame)
+        self._loop.call_soon(self._look)
 
 
 def delaying(delays: Delays) -> type[Answering]:
