@@ -176,11 +176,12 @@ def test_a_refused_credential_is_named(crew: Crew) -> None:
 
 def test_an_answer_that_does_not_come_is_given_up(crew: Crew) -> None:
     """After the time-out a call has no known outcome, and the connection goes on."""
-    crew.site.reply_s = 0.0
 
     async def script() -> None:
         await crew.connected()
         channels = await crew.group.join(await crew.group.new("task"))
+        # Only now: what was asked before is to be answered.
+        crew.site.reply_s = 0.0
         crew.group.agents["client"].pause_reading()
         call = channels["client"].push("checkpoint", {"state": {}, "seq": 0})
         assert (await call).status == "unknown"

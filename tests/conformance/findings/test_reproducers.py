@@ -178,7 +178,7 @@ def test_no_file_is_made_that_would_hold_a_credential(
     held = TOKEN if has_operator else agent.api_key
     shows = Evidence("value", f"{held!r} != 'x'", f"it says {held}", 0, 1)
     monkeypatch.setattr(reproducers, "candidates", lambda *_: [shows])
-    monkeypatch.setattr(reproducers, "by_relevance", lambda found, _observed: found)
+    monkeypatch.setattr(reproducers, "by_relevance", lambda found, *_: found)
     monkeypatch.setattr(Workshop, "_shows", lambda *_, **__: True)
     monkeypatch.setattr(reproducers, "execute", lambda *_, **__: Execution())
     maker, path = (
