@@ -177,7 +177,8 @@ def _sending(line: Line) -> str:
             return f"send_text(binary_push({fields}, {_bytes(line['data'])}))"
         case "bytes":
             frames = [_frame(frame) for frame in line.get("frames", ())]
-            return f"send_bytes({' + '.join(frames) or _bytes(line['data'])})"
+            # A shorter script may have none of the frames any more.
+            return f"send_bytes({' + '.join(frames) or _bytes(line.get('data', ''))})"
         case "ping":
             return f"ping({bytes.fromhex(line['data'])!r})"
         case _:

@@ -130,3 +130,9 @@ def test_fragments_are_frames_of_one_message() -> None:
     parts = (b"[1,", "é".encode()[:1], "é".encode()[1:])
     expected = raw_frame(1, parts[0], fin=False) + raw_frame(0, parts[1], fin=False) + raw_frame(0, parts[2])
     assert repeated(sent("fragments", *parts)) == [("bytes", expected)]
+
+
+def test_bytes_of_which_no_frame_is_left_are_none() -> None:
+    """A shorter script may have lost each of them; it is still a script."""
+    (line,) = statements([{"do": "bytes", "on": "client_socket", "frames": []}])
+    assert line == "client_socket.send_bytes(b'')"
