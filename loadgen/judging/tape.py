@@ -28,6 +28,9 @@ MADE: Final = 5
 SETTLED: Final = 6
 
 FLUSH_S: Final = 0.02
+SOON_S: Final = 0.002
+MANY: Final = 100
+"""Entries that have come between two flushes: then the next one comes soon, for what is kept pushes all else out of the caches."""
 LONGEST_BYTES: Final = 256 << 20
 """What may wait for the judge."""
 
@@ -113,8 +116,9 @@ class JudgeTape:
         said["is_complete"] = not (self.is_behind or self.is_broken) and "fault" not in said
         return said
 
-    def _flush(self, due_us: int) -> None:
-        self._timer = self._timers.at(due_us + round(FLUSH_S * 1e6), self._flush)
+    def _flush(self, _due_us: int) -> None:
+        pause_s = SOON_S if len(self._entries) > MANY else FLUSH_S
+        self._timer = self._timers.after(pause_s, self._flush)
         self._gather()
         try:
             while self._waiting:
