@@ -36,6 +36,8 @@ class Transcript:
     def __init__(self, known: set[str] | None = None) -> None:
         self._start_s = time.monotonic()
         self._secrets: set[str] = set()
+        self._all_secrets = self._secrets
+        """Those of the attempt that this is a part of as well."""
         self._known = set() if known is None else known
         self.entries: list[TranscriptEntry] = []
         self.steps: list[Step] = []
@@ -44,6 +46,10 @@ class Transcript:
         """How many steps had been done when a requirement was first seen not to be met, where the case went on."""
         self._connections = 0
         self._is_over = False
+
+    def be_part_of(self, whole: Transcript) -> None:
+        """Share what is hidden with the transcript of the attempt that this one is a part of."""
+        self._all_secrets = whole._all_secrets
 
     def connection(self) -> int:
         """Return a number for a new connection."""
@@ -73,6 +79,7 @@ class Transcript:
         for secret in filter(None, secrets):
             written = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
             self._secrets |= written
+            self._all_secrets |= written
             if len(secret) >= SHORTEST_SECRET:
                 self._known |= written
 
@@ -101,7 +108,7 @@ class Transcript:
 
     def redacted(self, text: str) -> str:
         """Return what is told of the attempt without any credential: an endpoint may quote them in what it says."""
-        return _without(self._secrets | self._known, text)
+        return _without(self._all_secrets | self._known, text)
 
 
 def _without(secrets: Iterable[str], text: str) -> str:

@@ -16,7 +16,8 @@ def is_now(value: Any) -> bool:
         return _is_near(_read_s(value))
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return any(_is_near(value / ticks) for ticks in _TICKS_A_S)
+    # Whole seconds: an endpoint may send integers that no float can hold.
+    return any(_is_near(value // ticks) for ticks in _TICKS_A_S)
 
 
 def _read_s(text: str) -> float:
@@ -28,4 +29,4 @@ def _read_s(text: str) -> float:
 
 
 def _is_near(at_s: float) -> bool:
-    return abs(at_s - time.time()) < _DAY_S
+    return abs(at_s - int(time.time())) < _DAY_S

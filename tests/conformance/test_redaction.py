@@ -80,6 +80,20 @@ def test_a_control_topic_that_quotes_the_token_is_told_without_it(
         provisioner.create_agent(derive_participant(1, "redaction", "alice"), {"name": "alice"})
 
 
+def test_a_short_credential_of_an_example_is_hidden_in_the_whole_attempt(
+    bench_at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an attempt concludes from one of its examples may quote it, however short it is."""
+    monkeypatch.setattr(Agent, "secrets", ("k3y-1",))
+
+    def draws(lab: Lab) -> None:
+        lab.example(1).agent("alice")
+        raise Violation("task/stream-relayed", "nothing of others", "it says k3y-1")
+
+    found = run_once(bench_at(), Case("task/one", "task", ("task/stream-relayed",), "Finds.", draws), 1)
+    assert found.breaches[0].observed == "it says [REDACTED]"
+
+
 def test_a_credential_of_another_case_is_hidden_where_something_is_found(bench_at: Any) -> None:
     """An endpoint that quotes it late is shown without it, in what is observed and in the transcript."""
     bench, known = bench_at(), []
@@ -98,3 +112,18 @@ def test_a_credential_of_another_case_is_hidden_where_something_is_found(bench_a
     assert known[0].api_key not in str(found)
     assert known[0].session_token not in str(found)
     assert str(found).count("so says [REDACTED], [REDACTED]") == 2
+
+
+def test_a_credential_of_another_case_is_hidden_in_a_second_attempt(bench_at: Any) -> None:
+    """Its transcript is shown beside what the first one found, also where it finds nothing."""
+    bench, known = bench_at(), []
+
+    def first(lab: Lab) -> None:
+        known.append(lab.agent("alice"))
+
+    def second(lab: Lab) -> None:
+        lab.transcript.add("bob", "received", f"so says {known[0].api_key}")
+
+    run_once(bench, Case("task/one", "task", ("task/stream-relayed",), "Makes an agent.", first), 1)
+    again = run_once(bench, Case("task/two", "task", ("task/stream-relayed",), "Is fine.", second), 2)
+    assert [entry.text for entry in again.transcript] == ["so says [REDACTED]"]

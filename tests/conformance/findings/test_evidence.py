@@ -103,6 +103,17 @@ def test_a_time_is_no_evidence(ticks_a_s: int) -> None:
     assert holds(evidence, at(9, "12"))
 
 
+@pytest.mark.parametrize(
+    "number",
+    [10**400, -(10**400), 1e308, float("inf"), float("nan"), True],
+    ids=["huge", "hugely negative", "huge float", "infinite", "NaN", "true"],
+)
+def test_no_number_is_too_large_to_be_evidence(number: Any) -> None:
+    """What no clock shows and no float holds is a value like any other."""
+    ours, theirs = [event("done", {"sum": number})], [event("done", {"sum": "12"})]
+    assert found([ours] * 2, [theirs] * 2)
+
+
 def test_a_value_that_varies_but_is_never_the_right_one_is_evidence() -> None:
     """Where the reference server always shows the same, anything else is wrong."""
     ours = [[event("done", {"by": "x1"})], [event("done", {"by": "x2"})]]
