@@ -217,13 +217,7 @@ def results_of(
 
 
 def _of_judges(judgements: list[dict[str, Any]]) -> list[str]:
-    notes = []
-    for judgement in judgements:
-        if "fault" in judgement:
-            notes.append(judgement["fault"])
-        elif not judgement["is_complete"]:
-            notes.append(f"judging stopped after {judgement['facts']} messages: the judge could not keep up")
-    return notes
+    return [judgement["fault"] for judgement in judgements if "fault" in judgement]
 
 
 def _p99_us(statistics: Statistics) -> int | None:

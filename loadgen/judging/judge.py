@@ -1,4 +1,4 @@
-"""The judge: reads a tape on standard input, judges it by the rules of `specs.history`, and says at the end what it has found.
+"""The judge: reads a tape, judges it by the rules of `specs.history`, and says what it has found once its standard input is closed.
 
 A process of its own, so that what it takes is not taken from the generator. It is told apart in the report.
 """
@@ -10,10 +10,11 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from loadgen.judging.segments import is_closed, read
 from loadgen.judging.tape import ENDED, MADE, OPENED, RECEIVED, SENT, SETTLED, UNANSWERED
 from specs.history.checker import Checker
 from specs.history.facts import Fact, Invoked, Recorder, Status
@@ -21,7 +22,7 @@ from specs.loader import load
 from specs.message import PHOENIX_TOPIC, PHX_CLOSE, PHX_ERROR, PHX_JOIN, PHX_REPLY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from specs.history.findings import Finding
     from specs.model import Api
@@ -169,13 +170,6 @@ def _shown(fact: Fact) -> str:
         return f"{name}, nested too deeply to be shown"
 
 
-def chunks(stream: IO[bytes]) -> Iterator[list[list[Any]]]:
-    """Yield the chunks of a tape, each a list of entries."""
-    decode = msgspec.msgpack.Decoder(list[list[Any]]).decode
-    while len(head := stream.read(4)) == 4:
-        yield decode(stream.read(int.from_bytes(head, "big")))
-
-
 def collect_rarely() -> None:
     """Let the garbage collector look seldom: what a judge drops is in no cycle, and what it keeps is much and lives long."""
     gc.collect()
@@ -189,18 +183,26 @@ def step_back() -> None:
         os.nice(NICENESS)
 
 
-def main() -> None:
-    """Judge a tape."""
+def main(folder: str, spec: str | None = None) -> None:
+    """Judge the tape of a folder.
+
+    Args:
+        folder: Where it is written.
+        spec: Folder of documents; None for the shipped ones.
+
+    """
     step_back()
     collect_rarely()
-    judge = Judge(load(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
+    judge = Judge(load(Path(spec) if spec else None))
+    decode = msgspec.msgpack.Decoder(list[list[Any]]).decode
     fault = None
-    for entries in chunks(sys.stdin.buffer):
+    for chunk in read(Path(folder), lambda: is_closed(sys.stdin.fileno())):
         try:
-            for entry in entries:
+            for entry in decode(chunk):
                 judge.take(entry)
         except Exception as exc:  # noqa: BLE001 - whatever it is, it is our own fault; the rest is read, so that all end in order
             fault = fault or f"the generator has not recorded a history: {exc!r}"
+    Path(folder).rmdir()
     said = {**judge.said(), "cpu_s": time.process_time()}
     if fault:
         # What is no history accuses nobody.
@@ -209,4 +211,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

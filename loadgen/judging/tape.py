@@ -1,17 +1,19 @@
-"""Takes down what agents do and see, and sends it to the judge's process; on the hot path it is a list's `append`.
+"""Takes down what agents do and see, for the judge's process; on the hot path it is packed at once, so that nothing is kept.
 
-What the judge cannot keep up with waits in memory, up to a limit; beyond that nothing more is taken down, and the report says so.
+It goes to the judge by the disk (`segments`), so that neither waits for the other: what is not judged while the load lasts is so after it.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections import deque
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+
+from loadgen.judging.segments import HEAD_BYTES, TapeTooLong, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,12 +31,14 @@ SETTLED: Final = 6
 
 FLUSH_S: Final = 0.02
 SOON_S: Final = 0.002
-MANY: Final = 100
-"""Entries that have come between two flushes: then the next one comes soon, for what is kept pushes all else out of the caches."""
-LONGEST_BYTES: Final = 256 << 20
-"""What may wait for the judge."""
+MUCH_BYTES: Final = 16_384
+"""What has come between two flushes: then the next one comes soon, for what waits pushes all else out of the caches."""
 
-_encode: Final = msgspec.msgpack.Encoder().encode
+_ARRAY: Final = 0xDD
+"""First byte of an array of msgpack whose length takes four bytes."""
+_HEAD: Final = bytes(HEAD_BYTES) + bytes([_ARRAY]) + bytes(4)
+
+_append: Final = msgspec.msgpack.Encoder().encode_into
 
 
 class JudgeTape:
@@ -47,19 +51,16 @@ class JudgeTape:
     """
 
     def __init__(self, timers: Timers, spec: str | None) -> None:
-        command = [sys.executable, "-m", "loadgen.judging.judge", *([spec] if spec else [])]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own command
-        assert self._process.stdin is not None  # noqa: S101 - asked for above
-        self._fd = self._process.stdin.fileno()
-        os.set_blocking(self._fd, False)
-        self._entries: list[tuple[Any, ...]] = []
-        self._take = self._entries.append
-        self._waiting: deque[bytes] = deque()
-        self._waiting_bytes = 0
-        self.is_behind = False
-        """Whether it has stopped, because the judge could not keep up."""
-        self.is_broken = False
-        """Whether the judge is gone."""
+        self._folder = tempfile.TemporaryDirectory(prefix="wireproof-tape-", ignore_cleanup_errors=True)
+        self._writer = Writer(Path(self._folder.name))
+        command = [sys.executable, "-m", "loadgen.judging.judge", self._folder.name]
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            [*command, *([spec] if spec else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._packed = bytearray(_HEAD)
+        self._count = 0
+        self.fault: str | None = None
+        """Why nothing more is taken down; None as long as it is."""
         self._timers = timers
         self._timer = timers.after(FLUSH_S, self._flush)
 
@@ -69,11 +70,13 @@ class JudgeTape:
 
     def sent(self, agent: Known, at_us: int, text: bytes) -> None:
         """Take down a message that is about to be sent."""
-        self._take((SENT, agent.number, at_us, text))
+        self._count += 1
+        _append((SENT, agent.number, at_us, text), self._packed, -1)
 
     def received(self, agent: Known, at_us: int, text: bytes) -> None:
         """Take down a message that has come."""
-        self._take((RECEIVED, agent.number, at_us, text))
+        self._count += 1
+        _append((RECEIVED, agent.number, at_us, text), self._packed, -1)
 
     def unanswered(self, agent: Known, ref: str) -> None:
         """Take down that an answer is waited for no more."""
@@ -92,67 +95,51 @@ class JudgeTape:
         self._take((SETTLED, topic))
 
     def verdict(self, within_s: float | None = None) -> dict[str, Any]:
-        """Send what is left, and wait for what the judge says; to be called from a greenlet.
+        """Write what is left, and wait for what the judge says; to be called from a greenlet.
 
         Args:
             within_s: How long the judge is waited for; to its end where None.
 
         """
         self._timer.cancel()
-        self._gather()
-        os.set_blocking(self._fd, True)
+        self._write()
+        self._writer.close()
         try:
-            out, _ = self._process.communicate(b"".join(self._waiting), timeout=within_s)
+            out, _ = self._process.communicate(timeout=within_s)
             said: dict[str, Any] = msgspec.json.decode(out)
         except subprocess.TimeoutExpired:
             self._process.kill()
             said = {"fault": "the judge was not waited for", "facts": 0, "findings": []}
         except (OSError, ValueError, msgspec.DecodeError) as fault:
-            said = {
-                "fault": f"the judge has ended with {self._process.returncode}: {fault}",
-                "facts": 0,
-                "findings": [],
-            }
-        said["is_complete"] = not (self.is_behind or self.is_broken) and "fault" not in said
+            ended = f"the judge has ended with {self._process.returncode}: {fault}"
+            said = {"fault": ended, "facts": 0, "findings": []}
+        self._folder.cleanup()
+        if self.fault is not None and "fault" not in said:
+            said["fault"] = f"judging stopped after {said['facts']} messages: {self.fault}"
+        said["is_complete"] = "fault" not in said
         return said
 
+    def _take(self, entry: tuple[Any, ...]) -> None:
+        self._count += 1
+        _append(entry, self._packed, -1)
+
     def _flush(self, _due_us: int) -> None:
-        pause_s = SOON_S if len(self._entries) > MANY else FLUSH_S
+        pause_s = SOON_S if len(self._packed) > MUCH_BYTES else FLUSH_S
         self._timer = self._timers.after(pause_s, self._flush)
-        self._gather()
-        try:
-            while self._waiting:
-                first = self._waiting[0]
-                written = os.write(self._fd, first)
-                self._waiting_bytes -= written
-                if written < len(first):
-                    self._waiting[0] = first[written:]
-                    return
-                self._waiting.popleft()
-        except BlockingIOError:
+        self._write()
+
+    def _write(self) -> None:
+        if not self._count:
             return
-        except OSError:
-            self.is_broken = True
-            self._stop()
-
-    def _gather(self) -> None:
-        if not self._entries:
-            return
-        data = _encode(self._entries)
-        self._entries.clear()
-        self._waiting.append(len(data).to_bytes(4, "big") + data)
-        self._waiting_bytes += len(data) + 4
-        if self._waiting_bytes > LONGEST_BYTES:
-            self.is_behind = True
-            self._stop()
-
-    def _stop(self) -> None:
-        """Take nothing more down: a history with holes would accuse the innocent."""
-        self._take = _nothing
-        self._entries.clear()
-        if self.is_broken:
-            self._waiting.clear()
-
-
-def _nothing(_entry: tuple[Any, ...]) -> None:
-    """Take nothing down."""
+        packed, count = self._packed, self._count
+        self._count = 0
+        if self.fault is None:
+            packed[len(_HEAD) - 4 : len(_HEAD)] = count.to_bytes(4, "big")
+            try:
+                self._writer.write(packed)
+            except TapeTooLong:
+                self.fault = "the judge could not keep up"
+            except OSError as fault:
+                self.fault = f"the tape could not be written: {fault.strerror}"
+        # A history with holes would accuse the innocent: after a fault all that comes is dropped.
+        del packed[len(_HEAD) :]

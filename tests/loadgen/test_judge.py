@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
@@ -14,7 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadgen.judging.judge import NICENESS, Judge, chunks
+from loadgen.judging.judge import NICENESS, Judge
+from loadgen.judging.segments import HEAD_BYTES, Writer
 from loadgen.judging.tape import ENDED, MADE, OPENED, RECEIVED, SENT, SETTLED, UNANSWERED
 from specs.loader import load
 
@@ -95,36 +95,33 @@ def test_two_connections_of_one_agent_are_two() -> None:
     assert judged(tape) == {}
 
 
-def test_a_tape_is_read_in_chunks() -> None:
-    """A stream of chunks, the last of which is cut off, gives the whole ones."""
-    data = msgspec.msgpack.encode([(SETTLED, TOPIC)])
-    stream = io.BytesIO((len(data).to_bytes(4, "big") + data) * 2 + b"\x00")
-    assert [len(entries) for entries in chunks(stream)] == [1, 1]
-
-
-def run(tape: list[tuple[Any, ...]]) -> dict[str, Any]:
-    data = msgspec.msgpack.encode(tape)
+def run(tape: list[tuple[Any, ...]], folder: Path) -> dict[str, Any]:
+    writer = Writer(folder)
+    writer.write(bytearray(HEAD_BYTES) + msgspec.msgpack.encode(tape))
+    writer.close()
     done = subprocess.run(
-        [sys.executable, "-m", "loadgen.judging.judge"],
-        input=len(data).to_bytes(4, "big") + data,
+        [sys.executable, "-m", "loadgen.judging.judge", str(folder)],
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         check=True,
         cwd=ROOT,
     )
+    assert not folder.exists()
     said: dict[str, Any] = json.loads(done.stdout)
     return said
 
 
-def test_the_process_says_what_it_has_found() -> None:
+def test_the_process_says_what_it_has_found(tmp_path: Path) -> None:
     """A finding has its requirement, whether that is binding, and examples."""
-    [row] = run(joined(1, 2) + pushed(0, relayed=2))["findings"]
+    [row] = run(joined(1, 2) + pushed(0, relayed=2), tmp_path)["findings"]
     assert (row["requirement"], row["is_binding"], row["count"]) == ("task/stream-relayed", True, 1)
     assert row["examples"][0]["topic"] == TOPIC
 
 
-def test_a_judge_leaves_the_machine_to_the_load() -> None:
+def test_a_judge_leaves_the_machine_to_the_load(tmp_path: Path) -> None:
     """It runs at a lower priority than who measures, and than what is measured."""
-    command = [sys.executable, "-m", "loadgen.judging.judge"]
+    Writer(tmp_path).close()
+    command = [sys.executable, "-m", "loadgen.judging.judge", str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
         until_s = time.monotonic() + 60
         while (niceness := os.getpriority(os.PRIO_PROCESS, process.pid)) <= os.nice(0):
@@ -134,9 +131,9 @@ def test_a_judge_leaves_the_machine_to_the_load() -> None:
     assert niceness >= min(19, os.nice(0) + NICENESS)
 
 
-def test_what_is_no_history_accuses_nobody() -> None:
+def test_what_is_no_history_accuses_nobody(tmp_path: Path) -> None:
     """A fault of the recording is said, and takes all findings with it."""
-    said = run([*joined(1, 2), *pushed(0, relayed=2), (OPENED, 4, "agent-4"), (99,)])
+    said = run([*joined(1, 2), *pushed(0, relayed=2), (OPENED, 4, "agent-4"), (99,)], tmp_path)
     assert said["findings"] == []
     assert "not recorded a history" in said["fault"]
 

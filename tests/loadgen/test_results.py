@@ -50,7 +50,13 @@ def process(
             "lags": [[100, 50]],
             "seconds": [{"span_s": 1.0, "cpu": cpu, "lag_p99_us": 100, "lag_max_us": 100}] * 3,
         },
-        "judge": {"facts": 100, "findings": list(findings), "cpu_s": 0.5, "is_complete": is_complete},
+        "judge": {
+            "facts": 100,
+            "findings": list(findings),
+            "cpu_s": 0.5,
+            "is_complete": is_complete,
+            **({} if is_complete else {"fault": "the judge could not keep up"}),
+        },
     }
 
 

@@ -1,0 +1,147 @@
+"""The tape: what is taken down arrives at the judge as it was, however far behind it reads."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from loadgen.client.timers import Timers
+from loadgen.judging import segments
+from loadgen.judging.segments import HEAD_BYTES, TapeTooLong, Writer, read
+from loadgen.judging.tape import JudgeTape
+
+JOIN = b'["1","1","task:1","phx_join",{}]'
+
+
+class Agent(NamedTuple):
+    """Who is taken down."""
+
+    number: int
+    agent_id: str
+
+
+def chunk(data: bytes) -> bytearray:
+    return bytearray(HEAD_BYTES) + data
+
+
+def test_what_is_written_is_read_over_segments_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every chunk comes once and in order, and the disk keeps nothing of them."""
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 100)
+    written = [b"%d" % number * 30 for number in range(20)]
+    writer = Writer(tmp_path)
+    for data in written:
+        writer.write(chunk(data))
+    writer.close()
+    assert len(list(tmp_path.iterdir())) > 3
+    assert list(read(tmp_path, lambda: True)) == written
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_beside_the_writer_gets_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that is faster waits for more, until it is told that no more comes."""
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 1_000)
+    monkeypatch.setattr(segments, "PATIENCE_BYTES", 0)
+    writer, over, got = Writer(tmp_path), Event(), []
+    reader = Thread(target=lambda: got.extend(read(tmp_path, lambda: over.wait(0.0001))))
+    reader.start()
+    written = [b"%d" % number for number in range(2_000)]
+    for data in written:
+        writer.write(chunk(data))
+    writer.close()
+    over.set()
+    reader.join(timeout=60)
+    assert got == written
+
+
+def test_a_reader_begins_at_the_end_or_when_much_stands_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the load nothing is read that can wait."""
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 10)
+    monkeypatch.setattr(segments, "PATIENCE_BYTES", 30)
+    writer, looks = Writer(tmp_path), itertools.count()
+
+    def is_over() -> bool:
+        """Let one more segment stand there at each look, until enough do."""
+        assert next(looks) < 2
+        writer.write(chunk(b"0123456789"))
+        return False
+
+    chunks = read(tmp_path, is_over)
+    assert next(chunks) == b"0123456789"
+    assert next(looks) == 2
+    writer.close()
+
+
+def test_a_chunk_that_is_cut_off_is_not_read(tmp_path: Path) -> None:
+    """What a writer that was killed has begun is no chunk."""
+    writer = Writer(tmp_path)
+    writer.write(chunk(b"whole"))
+    writer.close()
+    with (tmp_path / "0").open("ab") as file:
+        file.write((9).to_bytes(HEAD_BYTES, "big") + b"half")
+    assert list(read(tmp_path, lambda: True)) == [b"whole"]
+
+
+@pytest.mark.parametrize("limit", ["LONGEST_BYTES", "LEAST_FREE_BYTES"])
+def test_what_stands_unread_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    """A reader too far behind, or a disk too full, ends the tape before it takes what others need."""
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 10)
+    monkeypatch.setattr(segments, limit, 25 if limit == "LONGEST_BYTES" else 1 << 62)
+    writer = Writer(tmp_path)
+    for _ in range(2 if limit == "LONGEST_BYTES" else 0):
+        writer.write(chunk(b"0123456789"))
+    with pytest.raises(TapeTooLong):
+        writer.write(chunk(b"0123456789"))
+    writer.close()
+
+
+def taken(fault: OSError | None, monkeypatch: pytest.MonkeyPatch) -> tuple[JudgeTape, dict[str, Any]]:
+    tape = JudgeTape(Timers(), None)
+    if fault is not None:
+
+        def refuse(_chunk: bytearray) -> None:
+            raise fault
+
+        monkeypatch.setattr(tape._writer, "write", refuse)
+    agent = Agent(1, "agent-1")
+    tape.made("task:1", {"client": "agent-1"}, {})
+    tape.opened(agent)
+    for at_us in itertools.islice(itertools.count(1), 300):
+        tape.sent(agent, at_us, JOIN)
+    return tape, tape.verdict()
+
+
+def test_everything_is_judged_and_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict counts what was taken down, and the folder is gone."""
+    tape, said = taken(None, monkeypatch)
+    assert (said["facts"], said["is_complete"], said["findings"]) == (302, True, [])
+    assert not Path(tape._folder.name).exists()
+
+
+def test_a_full_disk_ends_judging_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A history with holes judges nobody, and is told of."""
+    _, said = taken(OSError(28, "No space left on device"), monkeypatch)
+    assert not said["is_complete"]
+    assert said["fault"] == (
+        "judging stopped after 0 messages: the tape could not be written: No space left on device"
+    )
+
+
+def test_entries_are_packed_as_a_list_of_lists(tmp_path: Path) -> None:
+    """What is put together piece by piece is what msgpack makes of the whole."""
+    tape = JudgeTape(Timers(), None)
+    tape._writer.close()
+    tape._writer = Writer(tmp_path)
+    tape.settled("task:1")
+    tape.ended(Agent(7, "agent-7"))
+    tape.verdict()
+    [packed] = read(tmp_path, lambda: True)
+    assert msgspec.msgpack.decode(packed) == [[6, "task:1"], [3, 7]]
