@@ -19,10 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from load_pairs import TARGET
+from load_pairs import PEERS, TARGET
 from report import Row, finish, parser
 from target import ROOT, CannotMeasure, running
 
+DELAYING = (str(PEERS / "delaying_server.py"),)
 PERCENTS = (50.0, 99.0, 99.9)
 STALL_S, EVERY_S = 0.5, 5.0
 TRUE_STALL_P99_MS = 450.0
@@ -52,7 +53,7 @@ def measured(options: argparse.Namespace) -> list[Row]:
 def _delayed(rate: int, options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "delays"
-        with running((*TARGET, "--delay-ms", "5", "--log", str(log))) as target:
+        with running((*DELAYING, "--delay-ms", "5", "--log", str(log))) as target:
             told = _load(target.url, f"{rate}/s", options.round_s, folder)
         delays = array("L", log.read_bytes())
     response = _response(told)

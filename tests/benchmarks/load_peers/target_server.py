@@ -1,7 +1,6 @@
 """A bare server that answers every push of serializer 2.0.0 by ok: the target of load benchmarks, cheap enough not to be what is measured.
 
-It reads no JSON but cuts the refs out of the text. It may answer after a known random delay, which it logs as it really was, or stand
-still now and then.
+It reads no JSON but cuts the refs out of the text. It may stand still now and then.
 """
 
 from __future__ import annotations
@@ -10,13 +9,8 @@ import argparse
 import asyncio
 import base64
 import hashlib
-import math
-import random
 import time
-from array import array
-from heapq import heappop, heappush
-from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 from websockets.speedups import apply_mask
 
@@ -26,14 +20,25 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _OK = b'","phx_reply",{"status":"ok","response":{}}]'
 
 
+class Writing(Protocol):
+    """What an answer is written to."""
+
+    def write(self, data: bytes) -> object:
+        """Send it."""
+
+    def close(self) -> object:
+        """Send no more."""
+
+
 class Answering(asyncio.Protocol):
     """One connection whose pushes are answered at once."""
 
+    transport: Writing
     rest = b""
     is_open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = cast("Writing", transport)
 
     def data_received(self, data: bytes) -> None:
         if self.rest:
@@ -90,52 +95,6 @@ def framed(text: bytes) -> bytes:
     return (bytes((0x81, length)) if length < 126 else b"\x81\x7e" + length.to_bytes(2, "big")) + reply
 
 
-class Delays:
-    """Answers pushes after lognormal delays; what each really was is kept.
-
-    It looks without end for what is due: the event loop's own timers are exact to a millisecond, so that answers would come in bursts,
-    and what came meanwhile would wait in the socket, which is in no log.
-    """
-
-    def __init__(self, median_ms: float, sigma: float, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - no secret
-        self._mu, self._sigma = math.log(median_ms / 1000), sigma
-        self._loop = asyncio.get_running_loop()
-        self._due: list[tuple[int, int, int, asyncio.Transport, bytes]] = []
-        self._number = 0
-        self.taken_us = array("L")
-        self._loop.call_soon(self._look)
-
-    def later(self, transport: asyncio.Transport, frame: bytes) -> None:
-        """Answer after the next delay."""
-        delay_s = self._random.lognormvariate(self._mu, self._sigma)
-        came_ns = time.monotonic_ns()
-        self._number += 1
-        heappush(self._due, (came_ns + round(delay_s * 1e9), self._number, came_ns, transport, frame))
-
-    def _look(self) -> None:
-        due, now_ns = self._due, time.monotonic_ns()
-        if due and due[0][0] <= now_ns:
-            # One at a time, so that what comes is seen between two answers.
-            _, _, came_ns, transport, frame = heappop(due)
-            self.taken_us.append((now_ns - came_ns) // 1000)
-            transport.write(frame)
-        self._loop.call_soon(self._look)
-
-
-def delaying(delays: Delays) -> type[Answering]:
-    """Return connections whose pushes are answered with these delays."""
-
-    class Delaying(Answering):
-        def answer(self, text: bytes, out: list[bytes]) -> None:
-            if b'"phx_join"' in text or text.startswith(b"[null"):
-                out.append(framed(text))
-            else:
-                delays.later(self.transport, framed(text))
-
-    return Delaying
-
-
 async def stall(every_s: float, for_s: float) -> None:
     """Stand still now and then, as in a long collection of garbage."""
     loop = asyncio.get_running_loop()
@@ -148,30 +107,20 @@ async def stall(every_s: float, for_s: float) -> None:
 
 async def main() -> None:
     options = argparse.ArgumentParser()
-    options.add_argument("--delay-ms", type=float)
-    options.add_argument("--sigma", type=float, default=0.8)
-    options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--log", type=Path)
     options.add_argument("--stall-every-s", type=float)
     options.add_argument("--stall-s", type=float, default=0.5)
     given = options.parse_args()
     loop = asyncio.get_running_loop()
-    made: type[Answering] = Answering
     tasks = []
-    if given.delay_ms:
-        delays = Delays(given.delay_ms, given.sigma, given.seed)
-        made = delaying(delays)
     if given.stall_every_s:
         tasks.append(loop.create_task(stall(given.stall_every_s, given.stall_s)))
-    listener = await loop.create_server(made, "127.0.0.1", 0, backlog=4096)
+    listener = await loop.create_server(Answering, "127.0.0.1", 0, backlog=4096)
     print(f"target: listening on ws://127.0.0.1:{listener.sockets[0].getsockname()[1]}", flush=True)
     ended = asyncio.Event()
     loop.add_signal_handler(15, ended.set)
     await ended.wait()
     for task in tasks:
         task.cancel()
-    if given.log:
-        given.log.write_bytes(delays.taken_us.tobytes())
 
 
 if __name__ == "__main__":
