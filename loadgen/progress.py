@@ -24,6 +24,7 @@ class Progress:
         console = console or Console(stderr=True)
         self._plan = plan
         self._began_s: float | None = None
+        self._is_over = False
         self._bar = progress.Progress(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
@@ -51,6 +52,7 @@ class Progress:
             self._began_s = row["at_s"]
             self._bar.update(self._task, description="load", total=self._plan.duration_s, completed=0)
         elif phase in {"drain", "end"}:
+            self._is_over = True
             self._bar.update(self._task, description="waiting for what is under way")
         elif "events" in row:
             self._second(row)
@@ -59,5 +61,7 @@ class Progress:
         ok = sum(event["ok"] for event in row["events"])
         errors = sum(event["errors"] for event in row["events"])
         told = f"{row['connections']} connected, {ok}/s answered, {errors}/s errors, generator {row['health']['cpu']:.0%}"
+        if self._is_over:
+            told = f"{row['unjudged_bytes'] / 1e6:.0f} MB of what was observed are to be judged"
         done = row["connections"] if self._began_s is None else row["at_s"] - self._began_s
         self._bar.update(self._task, completed=done, told=told)

@@ -58,6 +58,9 @@ class Stage(Protocol):
     def seconds(self) -> list[dict[str, Any]]:
         """Return what happened in the seconds since the last call."""
 
+    def unjudged_bytes(self) -> int:
+        """Return how much of what was observed is not judged yet."""
+
     def quit(self) -> None:
         """End the processes."""
 
@@ -144,6 +147,7 @@ class Conductor:
 
     def _collect(self) -> list[dict[str, Any]]:
         until_s, is_hurried = time.monotonic() + self._plan.drain_s + SPARE_S, False
+        unjudged = next_s = 0.0
         while time.monotonic() < until_s:
             if self._is_stopping and not is_hurried:
                 is_hurried = True
@@ -154,6 +158,12 @@ class Conductor:
                 self._report()
                 return results
             gevent.sleep(LOOK_S)
+            if time.monotonic() >= next_s:
+                next_s = time.monotonic() + 1
+                self._report()
+                # Judges may have much to read: they are waited for as long as they go on.
+                if not is_hurried and unjudged != (unjudged := self._stage.unjudged_bytes()):
+                    until_s = max(until_s, time.monotonic() + SPARE_S)
         self.note = "not all workers have told all their results"
         return self._stage.told()
 

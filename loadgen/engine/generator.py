@@ -275,6 +275,7 @@ class Generator:
             "started": driver.started if driver else 0,
             "finished": driver.finished if driver else 0,
             "due": driver.due if driver else 0,
+            "unjudged_bytes": self.tape.unjudged_bytes if self.tape else 0,
             "events": [figures.recent_json() for figures in self.site.statistics if figures.has_recent],
         }
 

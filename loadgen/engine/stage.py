@@ -40,6 +40,7 @@ class LocustStage:
         self._wanted = groups
         self._ready: dict[str, tuple[int, int]] = {}
         self._seconds: list[dict[str, Any]] = []
+        self._unjudged: dict[str, int] = {}
         self._results: dict[str, dict[str, Any]] = {}
         self._final: set[str] = set()
         runner.register_message(HELLO, self._on_hello)
@@ -80,6 +81,10 @@ class LocustStage:
         seconds, self._seconds = self._seconds, []
         return seconds
 
+    def unjudged_bytes(self) -> int:
+        """Return how much of what was observed the judges have not read."""
+        return sum(self._unjudged.values())
+
     def quit(self) -> None:
         """End the processes; a web page would go on without a runner."""
         web_ui = self._runner.environment.web_ui
@@ -94,7 +99,9 @@ class LocustStage:
         self._ready[msg.node_id] = (msg.data["ready"], msg.data["failed"])
 
     def _on_second(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
-        self._seconds.append({"worker": msg.node_id, **msgspec.json.decode(msg.data["json"])})
+        row = msgspec.json.decode(msg.data["json"])
+        self._seconds.append({"worker": msg.node_id, **row})
+        self._unjudged[msg.node_id] = row["unjudged_bytes"]
 
     def _on_result(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
         self._results[msg.node_id] = msgspec.json.decode(msg.data["json"])

@@ -87,8 +87,11 @@ class Writer:
 
 
 def unread(folder: Path) -> int:
-    """Return about how many bytes stand unread."""
-    return sum(1 for _ in folder.iterdir()) * SEGMENT_BYTES
+    """Return about how many bytes stand unread; none where the reader has removed the folder."""
+    try:
+        return sum(1 for _ in folder.iterdir()) * SEGMENT_BYTES
+    except FileNotFoundError:
+        return 0
 
 
 def read(folder: Path, is_over: Callable[[], bool]) -> Iterator[bytes]:

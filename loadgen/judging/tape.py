@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from loadgen.judging.segments import HEAD_BYTES, TapeTooLong, Writer
+from loadgen.judging.segments import HEAD_BYTES, TapeTooLong, Writer, unread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,8 @@ class JudgeTape:
 
     def __init__(self, timers: Timers, spec: str | None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="wireproof-tape-", ignore_cleanup_errors=True)
-        self._writer = Writer(Path(self._folder.name))
+        self._path = Path(self._folder.name)
+        self._writer = Writer(self._path)
         command = [sys.executable, "-m", "loadgen.judging.judge", self._folder.name]
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             [*command, *([spec] if spec else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -63,6 +64,11 @@ class JudgeTape:
         """Why nothing more is taken down; None as long as it is."""
         self._timers = timers
         self._timer = timers.after(FLUSH_S, self._flush)
+
+    @property
+    def unjudged_bytes(self) -> int:
+        """About how much the judge has not read yet."""
+        return unread(self._path)
 
     def opened(self, agent: Known) -> None:
         """Take down that an agent has a connection."""

@@ -11,6 +11,7 @@ import gevent
 import pytest
 
 from loadgen.arrivals import parse_arrivals
+from loadgen.engine import conductor as conducting
 from loadgen.engine.conductor import INTERRUPTED_S, Conductor
 from loadgen.plan import Plan
 
@@ -45,8 +46,27 @@ class Pretending:
     def seconds(self) -> list[dict[str, Any]]:
         return []
 
+    def unjudged_bytes(self) -> int:
+        return 0
+
     def quit(self) -> None:
         pass
+
+
+class Judging(Pretending):
+    """Generators whose judges have much to read when the drain is long over, or stand still with it."""
+
+    def __init__(self, *, is_reading: bool) -> None:
+        super().__init__()
+        self.left = 5
+        self._is_reading = is_reading
+
+    def results(self) -> list[dict[str, Any]] | None:
+        return self.told() if not self.left else None
+
+    def unjudged_bytes(self) -> int:
+        self.left -= self._is_reading
+        return self.left
 
 
 def conducted(
@@ -80,3 +100,18 @@ def test_what_was_told_before_the_end_is_not_lost(tmp_path: Path) -> None:
     told = conducted(Pretending(is_obedient=False), tmp_path, 0.1)
     assert told["processes"] == [{"process": 0}]
     assert "not all" in told["note"]
+
+
+@pytest.mark.parametrize("is_reading", [True, False])
+def test_judges_are_waited_for_as_long_as_they_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_reading: bool
+) -> None:
+    """What takes longer than all spare time is no reason to give up, standing still is."""
+    monkeypatch.setattr(conducting, "SPARE_S", 1.5)
+    arrivals = parse_arrivals("closed", 0.1)
+    plan = Plan("ws://x", "ws://x", "pushes", arrivals, 0.1, 2, drain_s=0, folder=str(tmp_path))
+    stage = Judging(is_reading=is_reading)
+    with gevent.Timeout(30):
+        Conductor(plan, stage).run()
+    told = json.loads((tmp_path / "generator.json").read_text())
+    assert (told["note"] is None) is is_reading
