@@ -25,6 +25,7 @@ class Progress:
         self._plan = plan
         self._began_s: float | None = None
         self._is_over = False
+        self._unjudged = 0
         self._bar = progress.Progress(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
@@ -51,17 +52,23 @@ class Progress:
         if phase == "load":
             self._began_s = row["at_s"]
             self._bar.update(self._task, description="load", total=self._plan.duration_s, completed=0)
-        elif phase in {"drain", "end"}:
+        elif phase == "drain":
             self._is_over = True
-            self._bar.update(self._task, description="waiting for what is under way")
+            self._bar.reset(self._task, total=1, description="waiting for what is under way")
         elif "events" in row:
-            self._second(row)
+            if self._is_over:
+                self._judged(row["unjudged_bytes"])
+            else:
+                self._second(row)
 
     def _second(self, row: dict[str, Any]) -> None:
         ok = sum(event["ok"] for event in row["events"])
         errors = sum(event["errors"] for event in row["events"])
         told = f"{row['connections']} connected, {ok}/s answered, {errors}/s errors, generator {row['health']['cpu']:.0%}"
-        if self._is_over:
-            told = f"{row['unjudged_bytes'] / 1e6:.0f} MB of what was observed are to be judged"
         done = row["connections"] if self._began_s is None else row["at_s"] - self._began_s
         self._bar.update(self._task, completed=done, told=told)
+
+    def _judged(self, left: int) -> None:
+        self._unjudged = max(self._unjudged, left)
+        told = f"{left / 1e6:.0f} MB of what was observed are not judged yet" if left else ""
+        self._bar.update(self._task, total=self._unjudged or 1, completed=self._unjudged - left, told=told)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-SEGMENT_BYTES: Final = 32 << 20
+SEGMENT_BYTES: Final = 8 << 20
 PATIENCE_BYTES: Final = 1 << 30
 """What stands unread before the end before a reader begins."""
 LONGEST_BYTES: Final = 4 << 30
