@@ -23,6 +23,10 @@ _NEVER_US: Final = 1 << 52
 _TICK_US: Final = 10_000
 """Something is due at least as often; of a longer lag, what was due meanwhile is counted as well."""
 _SPEC: Final = struct.Struct("@llll")
+_LEAD_US: Final = 100
+"""What waking up may take: a loop that would sleep wakes up by so much before something is due, and looks until it is."""
+_SLEEP_US: Final = 500
+"""A shorter wait is no sleep, from which waking up is slow, and looking through all of them would take the whole core."""
 
 
 def now_us() -> int:
@@ -121,7 +125,7 @@ class Timers:
 
 
 class _TimerFd:
-    """An alarm on Linux' timerfd."""
+    """An alarm on Linux' timerfd, which stays readable once it has rung, until it is set again."""
 
     def __init__(self, hub: Hub, ring: Callable[[], object]) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -130,14 +134,24 @@ class _TimerFd:
             raise OSError(ctypes.get_errno(), "timerfd_create")
         self._set = self._libc.timerfd_settime
         self._spec = ctypes.create_string_buffer(_SPEC.size)
+        self._due_us = _NEVER_US
+        self._ring = ring
         self._watcher = hub.loop.io(self._fd, 1)
-        self._watcher.start(ring)
+        self._watcher.start(self._rung)
 
     def set(self, due_us: int) -> None:
+        self._due_us = due_us
+        if due_us - now_us() > _SLEEP_US:
+            due_us -= _LEAD_US
         # A time of zero would disarm it; one that is past rings at once. Setting it also takes back that it has rung.
         seconds, rest_us = divmod(max(due_us, 1), 1_000_000)
         _SPEC.pack_into(self._spec, 0, 0, 0, seconds, rest_us * 1000)
         self._set(self._fd, _ABSOLUTE, self._spec, None)
+
+    def _rung(self) -> None:
+        # Before its time, it is only left as it is: the loop comes back at once, and sockets get their turn meanwhile.
+        if now_us() >= self._due_us:
+            self._ring()
 
     def close(self) -> None:
         self._watcher.stop()

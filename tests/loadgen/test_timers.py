@@ -39,6 +39,23 @@ def test_what_is_due_is_called_in_its_order(timers: Timers) -> None:
     timers.close()
 
 
+def test_a_loop_that_is_awake_early_serves_others_until_something_is_due(
+    timers: Timers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Being awake before the time takes no turn from anybody, and calls nothing before its time."""
+    monkeypatch.setattr(module, "_LEAD_US", 200_000)
+    called: list[int] = []
+    timers.after(0.25, lambda due_us: called.append(now_us() - due_us))
+    turns = 0
+    with gevent.Timeout(20):
+        while not called:
+            gevent.sleep(0.01)
+            turns += 1
+    assert turns >= 5
+    assert called[0] >= 0
+    timers.close()
+
+
 def test_what_is_cancelled_is_not_called(timers: Timers) -> None:
     """A cancelled timer is passed over, and those behind it are not."""
     called: list[int] = []
