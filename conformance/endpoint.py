@@ -19,6 +19,7 @@ from conformance.provisioner_settings import (
     StaticSettings,
 )
 from conformance.trust import trusting
+from specs.address import address_of
 from specs.model import Api
 
 
@@ -96,30 +97,9 @@ class Endpoint(Section):
 
 
 def checked_url(url: str) -> str:
-    """Return a ws:// or wss:// URL that has a host which can be looked up; raise ValueError naming what is wrong."""
-    try:
-        parts = urlsplit(url)
-        has_host = bool(parts.hostname) and parts.port != 0
-    except ValueError as exc:
-        raise ValueError(f"not a URL: {exc}") from exc
-    if parts.scheme not in {"ws", "wss"}:
-        raise ValueError("the URL must start with ws:// or wss://")
-    if not has_host:
-        raise ValueError("the URL names no host")
-    if not _is_name(parts.hostname or ""):
-        raise ValueError(f"the URL names no host: {parts.hostname!r} is no name")
-    if parts.query or parts.fragment:
-        raise ValueError("the URL must have no query: credentials come from the provisioner")
-    if "@" in parts.netloc:
-        raise ValueError("the URL must have no user name or password: it stands in every report")
+    """Return the URL of an endpoint; raise ValueError naming what is wrong."""
+    address_of(url)
     return url.rstrip("/")
-
-
-def _is_name(host: str) -> bool:
-    try:
-        return host.isprintable() and bool(host.encode("idna"))
-    except UnicodeError:
-        return False
 
 
 def base_of(url: str, api: Api) -> str:
