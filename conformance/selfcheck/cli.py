@@ -98,7 +98,7 @@ def selfcheck(
         budget_s = None if suite_budget is None else seconds_of(suite_budget)
         if budget_s is not None:
             suite = arranged(suite, kill_order(), across_phases=True)
-        command = _split(servers) if servers else usual_command(spec, seed)
+        command = usual_command(spec, seed) if servers is None else _split(servers)
         means = Means(api, secrets.token_urlsafe(24), seed, reply_s)
         count = jobs or usual_count()
         with Servers(command, means.token) as fleet:

@@ -111,7 +111,9 @@ def test_a_case_keeps_its_shard_when_others_come_or_go(api: Api) -> None:
 PINNED = ["x/1", "x/3", "x/5", "x/6"]
 
 
-@pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "1/0", "-1/2", "1/2/3", "a/b", "1 /2", "²/3"])
+@pytest.mark.parametrize(
+    "text", ["", "1", "0/2", "3/2", "1/0", "-1/2", "1/2/3", "a/b", "1 /2", "²/3", f"1/{'9' * 5000}"]
+)
 def test_a_shard_that_cannot_be_is_wrong_usage(text: str) -> None:
     """What was written is repeated."""
     with pytest.raises(ConfigurationFaulty, match="2/5"):

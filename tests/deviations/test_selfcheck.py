@@ -161,6 +161,7 @@ def test_nothing_is_judged_where_an_honest_server_does_not_pass(
         (["no/such/*"], "no deviation or requirement matches 'no/such/*'"),
         (["--include", "no/such/*"], "no case, requirement or topic matches 'no/such/*'"),
         (["--servers", "'"], "--servers"),
+        (["--servers", ""], "--servers"),
         (["--suite-budget", "soon"], "not a span of time: 'soon'"),
         (["--jobs", "0"], "--jobs"),
         (["--spec", "/no/such/folder"], "/no/such/folder"),
