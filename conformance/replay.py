@@ -88,6 +88,8 @@ class Repetition:
 
     url: str
     times: int
+    """How often it was to be run; once it was interrupted, how often it was."""
+    is_interrupted: bool = False
     seen: list[Breach] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     """What happened instead, where it was not seen."""
@@ -96,10 +98,11 @@ class Repetition:
 
     @property
     def exit_code(self) -> ExitCode:
-        """1 where it was seen, 0 where it was not, 3 where no attempt can tell."""
+        """1 where it was seen, 0 where it was not, 3 where no attempt can tell, or one that is missing might have seen it."""
         if self.seen:
             return ExitCode.FINDINGS
-        return ExitCode.CONFORMANT if self.could_tell else ExitCode.COULD_NOT_TEST
+        is_told = self.could_tell and not self.is_interrupted
+        return ExitCode.CONFORMANT if is_told else ExitCode.COULD_NOT_TEST
 
     def add(self, requirement: str, attempt: Attempt) -> None:
         """Count one attempt."""
@@ -202,7 +205,13 @@ def _repeat(finding: FindingFile, case: Case, api: Api, endpoint: Endpoint, time
             # How far the endpoint is, each has to know: a case may take longer there.
             doubts = Doubts(answer_times_s=deque([far_s], KEPT_TIMES))
             bench = Bench(api, endpoint, provisioner, finding.seed, f"{label} {number}", doubts=doubts)
-            done.add(finding.requirement.id, run_once(bench, case, number, finding.program))
+            try:
+                done.add(finding.requirement.id, run_once(bench, case, number, finding.program))
+            except KeyboardInterrupt:
+                if number == 1:
+                    raise
+                done.times, done.is_interrupted = number - 1, True
+                break
     return done
 
 
@@ -222,8 +231,10 @@ def _show(finding: FindingFile, done: Repetition, *, as_json: bool) -> None:
         _line(console, f"{'instead' if done.seen else 'now':<10}{done.others[-1]}")
     told = {ExitCode.FINDINGS: "reproduced", ExitCode.CONFORMANT: "not reproduced"}
     word = told.get(done.exit_code, "could not test")
+    until = " before it was interrupted" if done.is_interrupted else ""
     _line(
-        console, f"{word}: {len(done.seen)} of {done.times} times at {done.url}; exit code {done.exit_code}"
+        console,
+        f"{word}: {len(done.seen)} of {done.times} times at {done.url}{until}; exit code {done.exit_code}",
     )
     sys.stdout.flush()
 
@@ -239,6 +250,7 @@ def _as_json(finding: FindingFile, done: Repetition) -> dict[str, Any]:
         "requirement": finding.requirement.id,
         "case": finding.case,
         "times": done.times,
+        "is_interrupted": done.is_interrupted,
         "reproduced": len(done.seen),
         "expected": last.expected if last else None,
         "observed": last.observed if last else None,

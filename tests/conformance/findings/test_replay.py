@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from conformance import replay
 from conformance.catalogue import all_cases
 from conformance.endpoint import Endpoint
+from conformance.faults import Breach
 from conformance.findings.finding_file import read
 from conformance.fixtures.lab import Bench
 from conformance.replay import _endpoint
@@ -62,6 +64,42 @@ def test_an_endpoint_file_is_replayed_in_the_serializer_of_the_finding(
     assert "params" not in told
 
 
+def pretend(run: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an endpoint be there, and let attempts come to what `run` says."""
+    monkeypatch.setattr(replay, "reach", lambda *_: None)
+    monkeypatch.setattr(replay, "provisioning", lambda *_: nullcontext())
+    monkeypatch.setattr(replay, "admit", lambda bench: bench.doubts.answer_times_s.append(0.02))
+    monkeypatch.setattr(replay, "run_once", run)
+
+
+@pytest.mark.parametrize(
+    ("is_seen", "code", "told"), [(True, 1, "reproduced: 2 of 2"), (False, 3, "could not test: 0 of 2")]
+)
+def test_what_was_seen_before_an_interruption_is_told(
+    checked: Checked,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    is_seen: bool,
+    code: int,
+    told: str,
+) -> None:
+    """What was seen stands; that nothing was is no verdict, for the rest might have shown it."""
+    finding, api = read(checked.file), load()
+    case = next(case for case in all_cases(api) if case.id == finding.case)
+    breach = Breach(finding.requirement.id, "something", "something else")
+
+    def run(_bench: Bench, _case: object, number: int, *_: object) -> Attempt:
+        if number == 3:
+            raise KeyboardInterrupt
+        return Attempt((breach,) if is_seen else (), ())
+
+    pretend(run, monkeypatch)
+    done = replay._repeat(finding, case, api, Endpoint(url="ws://127.0.0.1:9"), 5)
+    assert done.exit_code == code
+    replay._show(finding, done, as_json=False)
+    assert f"{told} times at ws://127.0.0.1:9 before it was interrupted" in capsys.readouterr().out
+
+
 def test_each_time_has_the_patience_that_a_distant_endpoint_needs(
     checked: Checked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,10 +115,7 @@ def test_each_time_has_the_patience_that_a_distant_endpoint_needs(
         return Attempt((), ())
 
     stretches: list[float] = []
-    monkeypatch.setattr(replay, "reach", lambda *_: None)
-    monkeypatch.setattr(replay, "provisioning", lambda *_: nullcontext())
-    monkeypatch.setattr(replay, "admit", lambda bench: bench.doubts.answer_times_s.append(0.02))
-    monkeypatch.setattr(replay, "run_once", run)
+    pretend(run, monkeypatch)
     replay._repeat(finding, case, api, Endpoint(url="ws://127.0.0.1:9"), 3)
     assert stretches == [2.0] * 3
     assert len({bench.run for bench in benches}) == 3
