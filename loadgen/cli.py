@@ -206,12 +206,14 @@ def _parameters(written: dict[str, Any], texts: list[str]) -> dict[str, Any]:
 def _errand(plan: Plan, objectives: list[str]) -> Errand:
     try:
         from loadgen.command import Errand
+        from loadgen.nameable import refuse_unknown
         from loadgen.objectives import parse_objective
         from loadgen.users import refuse_unplayable
     except ImportError as fault:
         raise ConfigurationFaulty(f"{fault.name} is missing: pip install 'wireproof[load]'") from fault
     parsed = [parse_objective(text) for text in objectives]
     refuse_unplayable(plan)
+    refuse_unknown(parsed, plan, is_open=plan.arrivals.model == "open")
     return Errand(plan, parsed)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from loadgen.faults import ConfigurationFaulty
 from loadgen.measure.histogram import Histogram
-from loadgen.measure.statistics import INTEGRITY, MEASURES, OWN_FAMILIES, RESPONSE
+from loadgen.measure.statistics import DELIVERY, INTEGRITY, MEASURES, OWN_FAMILIES, RESPONSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -86,8 +86,7 @@ class Objective:
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Say whether a run has reached it."""
-        is_latency = self.name.startswith("p") or self.name in _LATENCIES
-        if is_latency and not evidence.is_latency_valid:
+        if self.is_latency and not evidence.is_latency_valid:
             return self._untold("the generator was the bottleneck, so that latency is not valid")
         if self.name == "findings" and not (evidence.is_judged or evidence.missing):
             return self._untold("what was observed was not judged to its end")
@@ -112,11 +111,9 @@ class Objective:
             return evidence.achieved
         if self.name == "findings":
             return sum(count for name, count in evidence.findings.items() if fnmatchcase(name, self.selector))
-        if self.name.startswith("p") or self.name in _LATENCIES:
+        if self.is_latency:
             return self._latency(evidence.figures)
-        # An error of anything is one; shares and rates would be diluted by what is no push.
-        is_meant = fnmatchcase if self.name == "errors" else is_chosen
-        chosen = [figures for figures in evidence.figures if is_meant(figures.name, self.selector)]
+        chosen = [each for each in evidence.figures if self.means(each.name) and self._is_measured(each)]
         if not chosen:
             return None
         if self.name == "rate":
@@ -133,13 +130,38 @@ class Objective:
             return sum(figures.broken[self.name] for figures in chosen)
         return sum(figures.sent if self.name == "sent" else figures.ok for figures in chosen)
 
-    def _latency(self, figures: Iterable[Figures]) -> float | None:
+    @property
+    def is_latency(self) -> bool:
+        """Whether it is about a time."""
+        return self.name.startswith("p") or self.name in _LATENCIES
+
+    @property
+    def is_of_relays(self) -> bool:
+        """Whether it is about what reaches others, which not every push does."""
+        return self.name in INTEGRITY or (self.is_latency and self._of()[1] == DELIVERY)
+
+    def means(self, name: str) -> bool:
+        """Tell whether it is about the figures of a name."""
+        # An error of anything is one; shares and rates would be diluted by what is no push.
+        return fnmatchcase(name, self.selector) if self.name == "errors" else is_chosen(name, self._of()[0])
+
+    def _of(self) -> tuple[str, str]:
+        """Return whose figures it is about, and of a latency which."""
         name, dot, measure = self.selector.rpartition(".")
-        if not dot or measure not in MEASURES:
-            name, measure = self.selector, RESPONSE
+        is_named = self.is_latency and dot and measure in MEASURES
+        return (name, measure) if is_named else (self.selector, RESPONSE)
+
+    def _is_measured(self, figures: Figures) -> bool:
+        """Tell whether there was anything to count: that nothing was lost where nothing was sent says nothing."""
+        if self.name in INTEGRITY:
+            return bool(figures.relays or figures.delivered or figures.broken.total())
+        return bool(figures.sent or figures.ok or figures.errors.total())
+
+    def _latency(self, figures: Iterable[Figures]) -> float | None:
+        _, measure = self._of()
         merged = Histogram()
         for each in figures:
-            if is_chosen(each.name, name):
+            if self.means(each.name):
                 merged.merge(each.histograms[measure])
         if not merged.total:
             return None

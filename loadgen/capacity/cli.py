@@ -113,12 +113,15 @@ def capacity(
 
 def _objectives(plan: Plan, written: PlanFile, given: list[str]) -> list[Objective]:
     try:
+        from loadgen.nameable import refuse_unknown
         from loadgen.objectives import parse_objective
         from loadgen.users import refuse_unplayable
     except ImportError as fault:
         raise ConfigurationFaulty(f"{fault.name} is missing: pip install 'wireproof[load]'") from fault
     refuse_unplayable(plan)
-    return [parse_objective(text) for text in [*written.objectives, *given] or DEFAULT_OBJECTIVES]
+    parsed = [parse_objective(text) for text in [*written.objectives, *given] or DEFAULT_OBJECTIVES]
+    refuse_unknown(parsed, plan, is_open=True)
+    return parsed
 
 
 def _spans(flags: dict[str, Any]) -> tuple[float, float]:

@@ -95,6 +95,18 @@ def test_what_was_not_measured_cannot_be_told() -> None:
     assert parse_objective("lost(negotiation.*) == 0").judge(evidence()).is_met is None
 
 
+@pytest.mark.parametrize(
+    "text", ["lost(task.*) == 0", "altered(task.checkpoint) == 0", "errors(task.cancel) == 0"]
+)
+def test_where_nothing_happened_nothing_is_reached(text: str) -> None:
+    """That nothing was lost where nothing was relayed, or no push failed where none was sent, is no success."""
+    pushed, silent = Figures("task", "checkpoint"), Figures("task", "cancel")
+    pushed.sent = pushed.ok = pushed.in_time = 100
+    alone = Evidence((pushed, silent), 10.0, None, {}, is_latency_valid=True, is_judged=True)
+    outcome = parse_objective(text).judge(alone)
+    assert (outcome.is_met, outcome.why) == (None, "nothing of that was measured")
+
+
 def around() -> Evidence:
     """10,000 agents that came before a load of 2,000 pushes, of which 1 % failed; the rest was slow, and went well."""
     push, others = Figures("task", "checkpoint"), []
