@@ -62,7 +62,7 @@ class Timers:
         self._heap: list[tuple[int, int, Timer]] = []
         self._number = 0
         self._armed_us = _NEVER_US
-        self._rang_us = now_us()
+        self._rang_us = self._lags_from_us = now_us()
         self.lags_us: list[int] = []
         self._alarm = _alarm(self._hub, self._ring)
 
@@ -83,6 +83,11 @@ class Timers:
         """Call after a delay."""
         return self.at(now_us() + round(delay_s * 1e6), call)
 
+    def begin_anew(self) -> None:
+        """Forget all lags, also of what is due already and was not called yet: it was held up by what is over."""
+        self.lags_us.clear()
+        self._lags_from_us = now_us()
+
     def close(self) -> None:
         """Call nothing any more."""
         self._heap.clear()
@@ -96,7 +101,7 @@ class Timers:
         heap = self._heap
         now = now_us()
         if heap:
-            lag_us = now - heap[0][0]
+            lag_us = now - max(heap[0][0], self._lags_from_us)
             self.lags_us.append(lag_us)
             stalled_us = min(lag_us, now - self._rang_us)
             if stalled_us > _TICK_US:

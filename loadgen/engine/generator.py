@@ -200,6 +200,7 @@ class Generator:
         gc.freeze()
         gc.set_threshold(YOUNG_OBJECTS, 20, 100)
         self.health.reset()
+        self.site.timers.begin_anew()
         self.site.timers.after(self.plan.duration_s, lambda _due_us: self.site.statistics.load_is_over())
         self.driver.begin()
 

@@ -94,6 +94,18 @@ def test_what_would_have_come_during_a_stall_is_late_as_well(timers: Timers) -> 
     timers.close()
 
 
+def test_what_was_held_up_before_is_not_late(timers: Timers) -> None:
+    """What a process does before a load, such as collecting its garbage, is no lag of the load."""
+    until_us = now_us() + 500_000
+    timers.after(0.001, lambda _: None)
+    while now_us() < until_us:
+        pass
+    timers.begin_anew()
+    until(lambda: bool(timers.lags_us))
+    assert max(timers.lags_us) < 400_000
+    timers.close()
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_fault_does_not_end_the_others(timers: Timers, capsys: pytest.CaptureFixture[str]) -> None:
     """It is told on standard error, and the next timer is called."""
