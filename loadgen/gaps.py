@@ -29,40 +29,49 @@ class Gap(msgspec.Struct, frozen=True):
     unanswered: int
 
 
+class _Second(msgspec.Struct, frozen=True):
+    """One row of all processes: how many connections there were at its end, at the least and at the most."""
+
+    at_s: float
+    connections: int
+    least: int
+    most: int
+    unanswered: int
+
+
 def gaps_of(rows: Iterable[dict[str, Any]]) -> list[Gap]:
     """Return the gaps of a run."""
     seconds = _seconds(rows)
-    best = max((second[1] for second in seconds), default=0)
+    best = max((second.most for second in seconds), default=0)
     gaps: list[Gap] = []
-    latest_s, span = 0.0, list[tuple[float, int, int]]()
+    latest_s, span = 0.0, list[_Second]()
     for second in seconds:
-        at_s, connections, _ = second
-        if connections < best:
+        if second.least < best:
             span.append(second)
+        if second.connections < best:
             continue
         if span:
-            gaps.append(_gap(latest_s, at_s, span, best))
+            gaps.append(_gap(latest_s, second.at_s, span, best))
             span = []
-        latest_s = at_s
+        latest_s = second.at_s
     if span:
         gaps.append(_gap(latest_s, None, span, best))
     return gaps
 
 
-def _gap(from_s: float, to_s: float | None, span: list[tuple[float, int, int]], best: int) -> Gap:
-    least = min(connections for _, connections, _ in span)
-    return Gap(
-        round(from_s, 1), None if to_s is None else round(to_s, 1), least, best, sum(each[2] for each in span)
-    )
+def _gap(from_s: float, to_s: float | None, span: list[_Second], best: int) -> Gap:
+    least = min(second.least for second in span)
+    end_s = None if to_s is None else round(to_s, 1)
+    return Gap(round(from_s, 1), end_s, least, best, sum(second.unanswered for second in span))
 
 
-def _seconds(rows: Iterable[dict[str, Any]]) -> list[tuple[float, int, int]]:
-    """Return times, how many connections there were in all, and how many pushes were sent and not answered by ok.
+def _seconds(rows: Iterable[dict[str, Any]]) -> list[_Second]:
+    """Return what all processes together had and did not have answered by ok.
 
     Before all processes have told something, nobody is missed.
     """
     began_s: float | None = None
-    known: dict[str, int] = {}
+    known: dict[str, tuple[int, int, int]] = {}
     seconds = []
     kept = list(rows)
     workers = {row["worker"] for row in kept if "worker" in row}
@@ -70,11 +79,14 @@ def _seconds(rows: Iterable[dict[str, Any]]) -> list[tuple[float, int, int]]:
         if "phase" in row:
             began_s = row["at_s"] if row["phase"] == "load" else None
         elif began_s is not None and "events" in row:
-            known[row["worker"]] = row["connections"]
+            now = row["connections"]
+            known[row["worker"]] = now, row.get("least_connections", now), row.get("most_connections", now)
             if known.keys() < workers:
                 continue
             acts = [event for event in row["events"] if event["name"].startswith("act.")]
             pushes = [event for event in row["events"] if event not in acts]
             missing = sum(event["sent"] - event["ok"] for event in pushes)
-            seconds.append((row["at_s"] - began_s, sum(known.values()), max(0, missing)))
+            connections, least, most = (sum(each) for each in zip(*known.values(), strict=True))
+            seconds.append(_Second(row["at_s"] - began_s, connections, least, most, max(0, missing)))
+            known[row["worker"]] = now, now, now
     return seconds

@@ -116,7 +116,11 @@ def _objectives(summary: dict[str, Any], console: Console) -> None:
 
 
 def _gap(gap: dict[str, Any]) -> str:
-    end = "they did not all come back" if gap["to_s"] is None else f"all were back at {gap['to_s']:.0f} s"
+    end = (
+        "not all were back when the load was over"
+        if gap["to_s"] is None
+        else f"all were back at {gap['to_s']:.0f} s"
+    )
     least = f"at the worst {gap['least']} of {gap['of']} were connected"
     return f"gap: from {gap['from_s']:.0f} s, {least}; {end}; {gap['unanswered']} requests of that time were not answered"
 

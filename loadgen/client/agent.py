@@ -192,7 +192,7 @@ class Agent:
     def on_open(self, at_us: int) -> None:
         """Take the connection."""
         self.connection_count += 1
-        self.site.open_count += 1
+        self.site.opened()
         self._backoff = None
         # Heartbeats of agents that came at once are spread over the interval.
         self.session.connected(at_us / 1e6 - uniform(0, self.site.heartbeat_s))  # noqa: S311 - no secret
@@ -275,7 +275,7 @@ class Agent:
         self._connecting = None
         connection.close()
         if was_open:
-            self.site.open_count -= 1
+            self.site.lost()
         if self._is_wanted:
             self.site.losses[reason] += 1
             self._rejoins.lost_at_us = self._rejoins.lost_at_us or now_us()

@@ -84,6 +84,8 @@ class Site:
     """What has gone wrong in the scenario itself, each once."""
     open_count: int = 0
     """Connections that are open."""
+    _least_open: int = 0
+    _most_open: int = 0
     pace_us: float = 0.0
     """Between two connections that are opened, at first or again."""
     _latest_turn_us: int = 0
@@ -91,6 +93,22 @@ class Site:
     _rounds: list[dict[Ticking, None]] = field(default_factory=lambda: [{} for _ in range(TICKS_A_S)])
     _round: int = 0
     _is_ticking: bool = False
+
+    def opened(self) -> None:
+        """Count a connection that has opened."""
+        self.open_count += 1
+        self._most_open = max(self._most_open, self.open_count)
+
+    def lost(self) -> None:
+        """Count a connection that is over."""
+        self.open_count -= 1
+        self._least_open = min(self._least_open, self.open_count)
+
+    def take_extremes(self) -> tuple[int, int]:
+        """Return how many connections were open at least and at most since the last call."""
+        least, most = self._least_open, self._most_open
+        self._least_open = self._most_open = self.open_count
+        return least, most
 
     def look_after(self, agent: Ticking) -> None:
         """Call the agent's `tick` once a second; who comes at once is spread over the second."""

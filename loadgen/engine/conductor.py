@@ -79,7 +79,7 @@ class Conductor:
         self, plan: Plan, stage: Stage, on_row: Callable[[dict[str, Any]], object] | None = None
     ) -> None:
         self._plan, self._stage, self._on_row = plan, stage, on_row
-        self._is_stopping = False
+        self._is_stopping = self._has_begun = False
         self._progress = (Path(plan.folder) / PROGRESS_FILE).open("ab", buffering=0)
         self.note: str | None = None
 
@@ -95,6 +95,8 @@ class Conductor:
         if begun:
             self._stage.begin()
             began_s = time.monotonic()
+            self._report()
+            self._has_begun = True
             self._tell({"phase": "load"})
             # The last arrivals of a shape come right at its end, and workers have begun a little later.
             margin_s = MARGIN_S if self._plan.arrivals.model == "open" else 0.0
@@ -170,7 +172,9 @@ class Conductor:
     def _report(self) -> None:
         ready, failed = self._stage.groups()
         for row in self._stage.seconds():
-            self._tell({**row, "ready": ready, "failed": failed})
+            # What a worker has told of the time before comes a little later, and is none of the load.
+            if row.get("has_begun", True) or not self._has_begun:
+                self._tell({**row, "ready": ready, "failed": failed})
 
     def _tell(self, row: dict[str, Any]) -> None:
         if self._on_row is not None:

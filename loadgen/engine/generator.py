@@ -201,6 +201,7 @@ class Generator:
         gc.set_threshold(YOUNG_OBJECTS, 20, 100)
         self.health.reset()
         self.site.timers.begin_anew()
+        self.site.take_extremes()
         self.site.timers.after(self.plan.duration_s, lambda _due_us: self.site.statistics.load_is_over())
         self.driver.begin()
 
@@ -270,9 +271,13 @@ class Generator:
         """Take stock of the time since the last call, as JSON."""
         self.site.statistics.flush()
         driver = self.driver
+        least, most = self.site.take_extremes()
         return {
             "health": self.health.second(),
+            "has_begun": driver is not None,
             "connections": self.site.open_count,
+            "least_connections": least,
+            "most_connections": most,
             "started": driver.started if driver else 0,
             "finished": driver.finished if driver else 0,
             "due": driver.due if driver else 0,

@@ -23,6 +23,7 @@ class Pretending:
         self.stops: list[float | None] = []
         self.on_stop: Callable[[], object] = lambda: None
         self._is_obedient = is_obedient
+        self.rows: list[dict[str, Any]] = []
 
     def groups(self) -> tuple[int, int]:
         return 1, 0
@@ -44,7 +45,8 @@ class Pretending:
         return [{"process": 0}]
 
     def seconds(self) -> list[dict[str, Any]]:
-        return []
+        rows, self.rows = self.rows, []
+        return rows
 
     def unjudged_bytes(self) -> int:
         return 0
@@ -115,3 +117,19 @@ def test_judges_are_waited_for_as_long_as_they_go_on(
         Conductor(plan, stage).run()
     told = json.loads((tmp_path / "generator.json").read_text())
     assert (told["note"] is None) is is_reading
+
+
+def test_a_second_before_the_load_is_none_of_it(tmp_path: Path) -> None:
+    """What a worker tells a little later of the time when its agents were still connecting is no gap of the load."""
+    stage = Pretending()
+
+    def groups() -> tuple[int, int]:
+        stage.rows.append({"worker": "a", "connections": 0, "has_begun": False})
+        return 1, 0
+
+    stage.groups = groups  # type: ignore[method-assign]
+    conducted(stage, tmp_path, 0.2)
+    told = [json.loads(line) for line in (tmp_path / "progress.jsonl").read_text().splitlines()]
+    load = next(at for at, row in enumerate(told) if row.get("phase") == "load")
+    assert any("connections" in row for row in told[:load])
+    assert not any("connections" in row for row in told[load:])

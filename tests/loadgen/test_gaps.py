@@ -45,3 +45,13 @@ def test_processes_are_added_up() -> None:
     mixed[4:4] = [{**second, "at_s": 102.5, "connections": 1}, {**second, "at_s": 102.7, "connections": 4}]
     [gap] = gaps_of(mixed)
     assert (gap.least, gap.of) == (5, 8)
+
+
+def test_who_is_back_within_the_second_was_away() -> None:
+    """A cut between two looks is one, however soon it is over; the one who was last seen is not missed for ever."""
+    cut = rows(8, 8, 8)
+    cut[3] |= {"least_connections": 1, "most_connections": 8}
+    assert gaps_of(cut) == [Gap(1, 2, 1, 8, 0)]
+    low = rows(7, 7, 8)
+    low[2] |= {"least_connections": 7, "most_connections": 8}
+    assert gaps_of(low) == [Gap(0, 3, 7, 8, 0)]
