@@ -91,7 +91,7 @@ def load_(
     """Put a load on an endpoint and tell what it carries.
 
     Exit code: 0 objectives reached, 1 one missed or a requirement broken, 2 wrong usage or configuration, 3 nothing succeeded, 4 an
-    objective could not be judged, a process has not told what it measured, or the run was interrupted.
+    objective, or what the agents saw, could not be judged, a process has not told what it measured, or the run was interrupted.
     """
     flags = dict(locals())
     with one_line_errors():
@@ -265,7 +265,7 @@ def one_line_errors() -> Iterator[None]:
     except CannotTest as exc:
         _end(str(exc), COULD_NOT_TEST_EXIT_CODE)
     except KeyboardInterrupt:
-        _end("interrupted before anything was measured", COULD_NOT_TEST_EXIT_CODE)
+        _end("interrupted before anything was reported", COULD_NOT_TEST_EXIT_CODE)
 
 
 def _end(message: str, code: int) -> NoReturn:

@@ -37,7 +37,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     #: Unreachable, credentials refused, or nothing succeeded.
     COULD_NOT_TEST = 3
-    #: Objectives that could not be judged, a process that has not told its results, or an early end, and nothing worse.
+    #: Objectives or observations that were not judged, a process that has not told its results, or an early end, and nothing worse.
     INCONCLUSIVE = 4
 
 
@@ -119,8 +119,9 @@ class Results:
             return ExitCode.COULD_NOT_TEST
         if any(outcome.is_met is False for outcome in self.outcomes):
             return ExitCode.MISSED
-        # The rest of the time might have broken what held until then.
-        if self.missing or self.is_interrupted or any(outcome.is_met is None for outcome in self.outcomes):
+        # The rest of the time, or what nobody has judged, might have broken what held until then.
+        is_untold = self.missing or self.is_interrupted or (self.plan.judge and not self.is_judged)
+        if is_untold or any(outcome.is_met is None for outcome in self.outcomes):
             return ExitCode.INCONCLUSIVE
         return ExitCode.REACHED
 

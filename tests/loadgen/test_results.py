@@ -6,6 +6,7 @@ from dataclasses import replace
 from io import StringIO
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -99,6 +100,8 @@ def results(
         ((process(cpu=0.99),), ("p99(task.*) < 1s",), ExitCode.INCONCLUSIVE),
         ((process(cpu=0.99),), ("lost(task.*) == 0",), ExitCode.REACHED),
         ((process(is_complete=False),), ("findings(*) == 0",), ExitCode.INCONCLUSIVE),
+        ((process(is_complete=False),), (), ExitCode.INCONCLUSIVE),
+        ((process(is_complete=False, findings=(FINDING,)),), (), ExitCode.MISSED),
     ],
 )
 def test_a_run_comes_to_an_exit_code(
@@ -196,6 +199,14 @@ def test_an_interrupted_run_is_no_success(objectives: tuple[str, ...], code: Exi
     shown = StringIO()
     render(early.to_json(), Console(file=shown, width=160))
     assert "interrupted after 2.0 s of load" in shown.getvalue()
+
+
+def test_who_wants_no_judge_misses_none() -> None:
+    """With --no-judge nothing is said of requirements, and nothing is lacking."""
+    unjudged = process()
+    del unjudged["judge"]
+    run = results(unjudged, objectives=("lost(task.*) == 0",))
+    assert replace(run, plan=msgspec.structs.replace(run.plan, judge=False)).exit_code is ExitCode.REACHED
 
 
 def test_each_process_needs_its_judge() -> None:
