@@ -55,11 +55,10 @@ class Progress:
         elif phase == "drain":
             self._is_over = True
             self._bar.reset(self._task, total=1, description="waiting for what is under way")
-        elif "events" in row:
-            if self._is_over:
-                self._judged(row["unjudged_bytes"])
-            else:
-                self._second(row)
+        elif row.get("is_judging"):
+            self._judged(row["unjudged_bytes"])
+        elif "events" in row and not self._is_over:
+            self._second(row)
 
     def _second(self, row: dict[str, Any]) -> None:
         ok = sum(event["ok"] for event in row["events"])
@@ -69,6 +68,11 @@ class Progress:
         self._bar.update(self._task, completed=done, told=told)
 
     def _judged(self, left: int) -> None:
-        self._unjudged = max(self._unjudged, left)
-        told = f"{left / 1e6:.0f} MB of what was observed are not judged yet" if left else ""
-        self._bar.update(self._task, total=self._unjudged or 1, completed=self._unjudged - left, told=told)
+        self._unjudged = max(self._unjudged, left, 1)
+        self._bar.update(
+            self._task,
+            description="judging what was seen",
+            total=self._unjudged,
+            completed=self._unjudged - left,
+            told=f"{left / 2**20:.0f} MiB left",
+        )

@@ -22,13 +22,14 @@ LONGEST_OPENING_S: Final = 600.0
 STALLED_S: Final = 30.0
 """Without one more group ready for so long, opening is given up."""
 LOOK_S: Final = 0.05
+REPORT_S: Final = 1.0
 MARGIN_S: Final = 0.2
 INTERRUPTED_S: Final = 1.5
 """After Ctrl-C, how long groups may take to come to rest, and their judge to its verdict, each."""
 LEAVING_S: Final = 4.0
 """After Ctrl-C, how long workers may take to tell their results; the command promises a report after five seconds."""
 SPARE_S: Final = 60.0
-"""Beyond the drain time, how long workers may take to tell their results."""
+"""Beyond the drain time, how long workers may take to tell their results; as long again each time that their judges have got on."""
 
 RESULT_FILE: Final = "generator.json"
 PROGRESS_FILE: Final = "progress.jsonl"
@@ -58,9 +59,6 @@ class Stage(Protocol):
     def seconds(self) -> list[dict[str, Any]]:
         """Return what happened in the seconds since the last call."""
 
-    def unjudged_bytes(self) -> int:
-        """Return how much of what was observed is not judged yet."""
-
     def quit(self) -> None:
         """End the processes."""
 
@@ -80,6 +78,8 @@ class Conductor:
     ) -> None:
         self._plan, self._stage, self._on_row = plan, stage, on_row
         self._is_stopping = self._has_begun = False
+        self._unjudged: dict[str, int] = {}
+        self._next_s = 0.0
         self._progress = (Path(plan.folder) / PROGRESS_FILE).open("ab", buffering=0)
         self.note: str | None = None
 
@@ -140,16 +140,14 @@ class Conductor:
         return time.monotonic() - began_s
 
     def _wait(self, is_over: Callable[[], bool]) -> None:
-        next_s = time.monotonic()
+        self._next_s = time.monotonic()
         while not self._is_stopping and not is_over():
             gevent.sleep(LOOK_S)
-            if time.monotonic() >= next_s:
-                next_s += 1
-                self._report()
+            self._report_now_and_then()
 
     def _collect(self) -> list[dict[str, Any]]:
         until_s, is_hurried = time.monotonic() + self._plan.drain_s + SPARE_S, False
-        unjudged = next_s = 0.0
+        least: int | None = None
         while time.monotonic() < until_s:
             if self._is_stopping and not is_hurried:
                 is_hurried = True
@@ -160,20 +158,25 @@ class Conductor:
                 self._report()
                 return results
             gevent.sleep(LOOK_S)
-            if time.monotonic() >= next_s:
-                next_s = time.monotonic() + 1
-                self._report()
-                # Judges may have much to read: they are waited for as long as they go on.
-                if not is_hurried and unjudged != (unjudged := self._stage.unjudged_bytes()):
-                    until_s = max(until_s, time.monotonic() + SPARE_S)
+            self._report_now_and_then()
+            left = sum(self._unjudged.values())
+            if not is_hurried and (least is None or left < least):
+                # What a long load has left to judge takes long, too; a judge that gets on comes to its end.
+                least, until_s = left, max(until_s, time.monotonic() + SPARE_S)
         self.note = "not all workers have told all their results"
         return self._stage.told()
+
+    def _report_now_and_then(self) -> None:
+        if time.monotonic() >= self._next_s:
+            self._next_s += REPORT_S
+            self._report()
 
     def _report(self) -> None:
         ready, failed = self._stage.groups()
         for row in self._stage.seconds():
             # What a worker has told of the time before comes a little later, and is none of the load.
             if row.get("has_begun", True) or not self._has_begun:
+                self._unjudged[row.get("worker", "")] = row.get("unjudged_bytes", 0)
                 self._tell({**row, "ready": ready, "failed": failed})
 
     def _tell(self, row: dict[str, Any]) -> None:

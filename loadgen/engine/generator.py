@@ -275,13 +275,13 @@ class Generator:
         return {
             "health": self.health.second(),
             "has_begun": driver is not None,
+            "unjudged_bytes": self.tape.left_bytes if self.tape is not None else 0,
             "connections": self.site.open_count,
             "least_connections": least,
             "most_connections": most,
             "started": driver.started if driver else 0,
             "finished": driver.finished if driver else 0,
             "due": driver.due if driver else 0,
-            "unjudged_bytes": self.tape.unjudged_bytes if self.tape else 0,
             "events": [figures.recent_json() for figures in self.site.statistics if figures.has_recent],
         }
 

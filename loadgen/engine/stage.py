@@ -40,7 +40,6 @@ class LocustStage:
         self._wanted = groups
         self._ready: dict[str, tuple[int, int]] = {}
         self._seconds: list[dict[str, Any]] = []
-        self._unjudged: dict[str, int] = {}
         self._results: dict[str, dict[str, Any]] = {}
         self._final: set[str] = set()
         runner.register_message(HELLO, self._on_hello)
@@ -81,10 +80,6 @@ class LocustStage:
         seconds, self._seconds = self._seconds, []
         return seconds
 
-    def unjudged_bytes(self) -> int:
-        """Return how much of what was observed the judges have not read."""
-        return sum(self._unjudged.values())
-
     def quit(self) -> None:
         """End the processes; a web page would go on without a runner."""
         web_ui = self._runner.environment.web_ui
@@ -99,9 +94,7 @@ class LocustStage:
         self._ready[msg.node_id] = (msg.data["ready"], msg.data["failed"])
 
     def _on_second(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
-        row = msgspec.json.decode(msg.data["json"])
-        self._seconds.append({"worker": msg.node_id, **row})
-        self._unjudged[msg.node_id] = row["unjudged_bytes"]
+        self._seconds.append({"worker": msg.node_id, **msgspec.json.decode(msg.data["json"])})
 
     def _on_result(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
         self._results[msg.node_id] = msgspec.json.decode(msg.data["json"])
@@ -147,7 +140,8 @@ class Player:
     def _tell_seconds(self) -> None:
         while True:
             gevent.sleep(SECOND_S)
-            self._send(SECOND, {"json": msgspec.json.encode(self._generator.second())})
+            second = {"is_judging": self._is_ended, **self._generator.second()}
+            self._send(SECOND, {"json": msgspec.json.encode(second)})
 
     def _on_begin(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
         self._is_open = False
@@ -158,7 +152,7 @@ class Player:
         self._is_open = False
         within_s = self._within_s = msg.data["within_s"]
         if within_s is not None:
-            gevent.spawn_later(within_s, self._ended, None)
+            gevent.spawn_later(within_s, self._hurry if self._is_ended else self._ended, None)
         # Who has waited long enough for an orderly end asks again, with a time.
         if not self._is_stopping:
             self._is_stopping = True
@@ -173,6 +167,10 @@ class Player:
             self._generator.faults.append(f"{type(fault).__name__}: {fault}")
         # The judge and a message are waited for; this is a callback of the event loop.
         gevent.spawn(self._tell_result)
+
+    def _hurry(self, _fault: None) -> None:
+        if self._generator.tape is not None:
+            self._generator.tape.hurry()
 
     def _tell_so_far(self) -> None:
         """Tell what was measured before what may take long, so that it is not lost with that."""

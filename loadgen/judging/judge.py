@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -193,21 +195,38 @@ def main(folder: str, spec: str | None = None) -> None:
     """
     step_back()
     collect_rarely()
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
     judge = Judge(load(Path(spec) if spec else None))
+    fault = judge_all(judge, Path(folder), asked)
+    said = {**judge.said(), "cpu_s": time.process_time()}
+    if fault:
+        # What is no history accuses nobody.
+        said |= {"fault": fault, "findings": []}
+    elif asked:
+        said["fault"] = f"the judge was not waited for: it has judged {judge.facts} messages"
+    # Whoever has started it may be gone.
+    with suppress(BrokenPipeError):
+        sys.stdout.buffer.write(msgspec.json.encode(said))
+        sys.stdout.buffer.flush()
+
+
+def judge_all(judge: Judge, folder: Path, asked: list[int]) -> str | None:
+    """Judge a tape until its end, or until somebody asks what was found until then; return a fault of the tape."""
     decode = msgspec.msgpack.Decoder(list[list[Any]]).decode
     fault = None
-    for chunk in read(Path(folder), lambda: is_closed(sys.stdin.fileno())):
+    for chunk in read(folder, lambda: is_closed(sys.stdin.fileno())):
+        if asked:
+            break
         try:
             for entry in decode(chunk):
                 judge.take(entry)
         except Exception as exc:  # noqa: BLE001 - whatever it is, it is our own fault; the rest is read, so that all end in order
             fault = fault or f"the generator has not recorded a history: {exc!r}"
-    Path(folder).rmdir()
-    said = {**judge.said(), "cpu_s": time.process_time()}
-    if fault:
-        # What is no history accuses nobody.
-        said |= {"fault": fault, "findings": []}
-    sys.stdout.buffer.write(msgspec.json.encode(said))
+    # Somebody else may have removed it, or something may be left in it.
+    with suppress(OSError):
+        folder.rmdir()
+    return fault
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ LONGEST_BYTES: Final = 4 << 30
 """What may stand unread."""
 LEAST_FREE_BYTES: Final = 1 << 30
 """What is left of the disk for others."""
+SHORT_BYTES: Final = 2 * LEAST_FREE_BYTES
+"""With less left, a reader begins at once."""
 LOOK_S: Final = 0.05
 """How often a reader that waits looks whether it may go on."""
 HEAD_BYTES: Final = 4
@@ -32,7 +35,7 @@ _END: Final = bytes(HEAD_BYTES)
 
 
 class TapeTooLong(Exception):
-    """More stands unread than may."""
+    """More stands unread than may, or than the disk holds; says which."""
 
 
 class Writer:
@@ -67,8 +70,10 @@ class Writer:
         os.close(self._fd)
 
     def _roll(self) -> None:
-        if unread(self._folder) > LONGEST_BYTES or shutil.disk_usage(self._folder).free < LEAST_FREE_BYTES:
-            raise TapeTooLong
+        if unread(self._folder) > LONGEST_BYTES:
+            raise TapeTooLong("the judge could not keep up")
+        if shutil.disk_usage(self._folder).free < LEAST_FREE_BYTES:
+            raise TapeTooLong(f"less than {LEAST_FREE_BYTES >> 20} MiB are free in {self._folder.parent}")
         # The next one first: who reads the end goes on there at once.
         finished, self._number, self._bytes = self._fd, self._number + 1, 0
         self._fd = self._open()
@@ -87,11 +92,24 @@ class Writer:
 
 
 def unread(folder: Path) -> int:
-    """Return about how many bytes stand unread; none where the reader has removed the folder."""
-    try:
-        return sum(1 for _ in folder.iterdir()) * SEGMENT_BYTES
-    except FileNotFoundError:
-        return 0
+    """Return about how many bytes stand unread."""
+    return sum(1 for _ in folder.iterdir()) * SEGMENT_BYTES
+
+
+def left_bytes(folder: Path) -> int:
+    """Return how many bytes the disk holds of a tape, to its end or that of the segment that is read."""
+    left = 0
+    with suppress(OSError):
+        for segment in folder.iterdir():
+            # The reader may have removed it meanwhile.
+            with suppress(OSError):
+                left += segment.stat().st_size
+    return left
+
+
+def _may_wait(folder: Path) -> bool:
+    is_short = shutil.disk_usage(folder).free < SHORT_BYTES
+    return unread(folder) < (SEGMENT_BYTES if is_short else PATIENCE_BYTES)
 
 
 def read(folder: Path, is_over: Callable[[], bool]) -> Iterator[bytes]:
@@ -104,7 +122,7 @@ def read(folder: Path, is_over: Callable[[], bool]) -> Iterator[bytes]:
     """
     number, may_read = 0, False
     while (segment := folder / f"{number}").exists():
-        while not may_read and unread(folder) < PATIENCE_BYTES:
+        while not may_read and _may_wait(folder):
             may_read = is_over()
         yield from _segment(segment, is_over)
         number += 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from loadgen.judging.segments import HEAD_BYTES, TapeTooLong, Writer, unread
+from loadgen.judging.segments import HEAD_BYTES, TapeTooLong, Writer, left_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,8 @@ SETTLED: Final = 6
 
 FLUSH_S: Final = 0.02
 SOON_S: Final = 0.002
+LAST_WORDS_S: Final = 0.5
+"""How long a judge that is waited for no longer may take to say what it has found."""
 MUCH_BYTES: Final = 16_384
 """What has come between two flushes: then the next one comes soon, for what waits pushes all else out of the caches."""
 
@@ -52,8 +54,7 @@ class JudgeTape:
 
     def __init__(self, timers: Timers, spec: str | None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="wireproof-tape-", ignore_cleanup_errors=True)
-        self._path = Path(self._folder.name)
-        self._writer = Writer(self._path)
+        self._writer = Writer(Path(self._folder.name))
         command = [sys.executable, "-m", "loadgen.judging.judge", self._folder.name]
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             [*command, *([spec] if spec else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -64,11 +65,6 @@ class JudgeTape:
         """Why nothing more is taken down; None as long as it is."""
         self._timers = timers
         self._timer = timers.after(FLUSH_S, self._flush)
-
-    @property
-    def unjudged_bytes(self) -> int:
-        """About how much the judge has not read yet."""
-        return unread(self._path)
 
     def opened(self, agent: Known) -> None:
         """Take down that an agent has a connection."""
@@ -111,8 +107,7 @@ class JudgeTape:
         self._write()
         self._writer.close()
         try:
-            out, _ = self._process.communicate(timeout=within_s)
-            said: dict[str, Any] = msgspec.json.decode(out)
+            said: dict[str, Any] = msgspec.json.decode(self._wait(within_s))
         except subprocess.TimeoutExpired:
             self._process.kill()
             said = {"fault": "the judge was not waited for", "facts": 0, "findings": []}
@@ -124,6 +119,25 @@ class JudgeTape:
             said["fault"] = f"judging stopped after {said['facts']} messages: {self.fault}"
         said["is_complete"] = "fault" not in said
         return said
+
+    def hurry(self) -> None:
+        """Wait no longer than now for a verdict that is waited for: what was found until now is all."""
+        if self._process.poll() is None:
+            self._process.terminate()
+
+    @property
+    def left_bytes(self) -> int:
+        """How many bytes are not judged yet, but for the segment that is being read."""
+        return left_bytes(Path(self._folder.name))
+
+    def _wait(self, within_s: float | None) -> bytes:
+        try:
+            out, _ = self._process.communicate(timeout=within_s)
+        except subprocess.TimeoutExpired:
+            # What it has found until then is true all the same.
+            self._process.terminate()
+            out, _ = self._process.communicate(timeout=LAST_WORDS_S)
+        return out
 
     def _take(self, entry: tuple[Any, ...]) -> None:
         self._count += 1
@@ -143,8 +157,8 @@ class JudgeTape:
             packed[len(_HEAD) - 4 : len(_HEAD)] = count.to_bytes(4, "big")
             try:
                 self._writer.write(packed)
-            except TapeTooLong:
-                self.fault = "the judge could not keep up"
+            except TapeTooLong as fault:
+                self.fault = str(fault)
             except OSError as fault:
                 self.fault = f"the tape could not be written: {fault.strerror}"
         # A history with holes would accuse the innocent: after a fault all that comes is dropped.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import gevent
 import pytest
 
 from loadgen.arrivals import parse_arrivals
-from loadgen.engine import conductor as conducting
+from loadgen.engine import conductor as conductor_module
 from loadgen.engine.conductor import INTERRUPTED_S, Conductor
 from loadgen.plan import Plan
 
@@ -48,36 +50,24 @@ class Pretending:
         rows, self.rows = self.rows, []
         return rows
 
-    def unjudged_bytes(self) -> int:
-        return 0
-
     def quit(self) -> None:
         pass
 
 
-class Judging(Pretending):
-    """Generators whose judges have much to read when the drain is long over, or stand still with it."""
-
-    def __init__(self, *, is_reading: bool) -> None:
-        super().__init__()
-        self.left = 5
-        self._is_reading = is_reading
-
-    def results(self) -> list[dict[str, Any]] | None:
-        return self.told() if not self.left else None
-
-    def unjudged_bytes(self) -> int:
-        self.left -= self._is_reading
-        return self.left
-
-
 def conducted(
-    stage: Pretending, folder: Path, duration_s: float, arrivals_text: str = "closed"
+    stage: Pretending,
+    folder: Path,
+    duration_s: float,
+    arrivals_text: str = "closed",
+    *,
+    drain_s: float = 600,
+    is_interrupted: bool = True,
 ) -> dict[str, Any]:
     arrivals = parse_arrivals(arrivals_text, duration_s)
-    plan = Plan("ws://x", "ws://x", "pushes", arrivals, duration_s, 2, drain_s=600, folder=str(folder))
+    plan = Plan("ws://x", "ws://x", "pushes", arrivals, duration_s, 2, drain_s=drain_s, folder=str(folder))
     conductor = Conductor(plan, stage)
-    stage.on_stop = conductor.stop
+    if is_interrupted:
+        stage.on_stop = conductor.stop
     with gevent.Timeout(30):
         conductor.run()
     told: dict[str, Any] = json.loads((folder / "generator.json").read_text())
@@ -104,19 +94,23 @@ def test_what_was_told_before_the_end_is_not_lost(tmp_path: Path) -> None:
     assert "not all" in told["note"]
 
 
-@pytest.mark.parametrize("is_reading", [True, False])
-def test_judges_are_waited_for_as_long_as_they_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_reading: bool
+@pytest.mark.parametrize(("left", "is_told"), [(range(90, 0, -1), True), (itertools.repeat(90), False)])
+def test_a_judge_that_gets_on_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: Iterable[int], is_told: bool
 ) -> None:
-    """What takes longer than all spare time is no reason to give up, standing still is."""
-    monkeypatch.setattr(conducting, "SPARE_S", 1.5)
-    arrivals = parse_arrivals("closed", 0.1)
-    plan = Plan("ws://x", "ws://x", "pushes", arrivals, 0.1, 2, drain_s=0, folder=str(tmp_path))
-    stage = Judging(is_reading=is_reading)
-    with gevent.Timeout(30):
-        Conductor(plan, stage).run()
-    told = json.loads((tmp_path / "generator.json").read_text())
-    assert (told["note"] is None) is is_reading
+    """After a long load it takes longer than workers otherwise may; one that stands still is given up."""
+    monkeypatch.setattr(conductor_module, "SPARE_S", 0.5)
+    monkeypatch.setattr(conductor_module, "REPORT_S", 0.2)
+    stage, looks = Pretending(), iter(left)
+    stage.seconds = lambda: [{"worker": "a", "unjudged_bytes": next(looks)}]  # type: ignore[method-assign]
+    begun_s = time.monotonic()
+
+    def results() -> list[dict[str, Any]] | None:
+        return stage.told() if time.monotonic() > begun_s + 1.2 else None
+
+    stage.results = results  # type: ignore[method-assign]
+    told = conducted(stage, tmp_path, 0.1, drain_s=0, is_interrupted=False)
+    assert (told["note"] is None) is is_told
 
 
 def test_a_second_before_the_load_is_none_of_it(tmp_path: Path) -> None:

@@ -35,12 +35,13 @@ def test_rates_of_the_latest_second_are_shown() -> None:
     assert "2 connected, 7/s answered, 1/s errors, generator 50%" in shown(LOAD, second())
 
 
-def test_what_is_not_judged_yet_is_shown_once_the_load_is_over() -> None:
-    """Who waits knows for what."""
-    rows = (LOAD, second(unjudged_bytes=5_000_000), DRAIN, second(unjudged_bytes=3_000_000))
-    assert "3 MB of what was observed are not judged yet" in shown(*rows)
-    assert "5 MB" not in shown(*rows)
-    assert "not judged" not in shown(LOAD, DRAIN, second())
+def test_it_is_seen_that_the_judge_is_waited_for() -> None:
+    """After a long load that takes long: how much is left is told, and before the end of the load nothing of it."""
+    before = (LOAD, second(unjudged_bytes=500 << 20), DRAIN)
+    assert "MiB left" not in shown(*before)
+    after = shown(*before, second(unjudged_bytes=300 << 20, is_judging=True))
+    assert "judging what was seen" in after
+    assert "300 MiB left" in after
 
 
 def test_nothing_is_shown_where_nobody_looks() -> None:

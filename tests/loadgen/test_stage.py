@@ -58,7 +58,7 @@ class Pretending:
         return {"process": 0, "written_off": self.written_off}
 
     def second(self) -> dict[str, Any]:
-        return {"unjudged_bytes": 7}
+        return {}
 
     def shut(self) -> None:
         pass
@@ -94,7 +94,6 @@ def test_what_was_measured_is_told_before_what_takes_long(both: tuple[LocustStag
     assert (early["written_off"], early["judge"]["is_complete"], stage.results()) == (0, False, None)
     generator.on_end(None)
     until(lambda: stage.told()[0]["written_off"])
-    until(lambda: stage.unjudged_bytes() == 7)
     assert (stage.told()[0]["judge"]["is_complete"], stage.results()) == (False, None)
     generator.is_judged.set()
     until(stage.results)

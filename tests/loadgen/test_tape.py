@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, NamedTuple
@@ -12,8 +13,10 @@ import pytest
 
 from loadgen.client.timers import Timers
 from loadgen.judging import segments
+from loadgen.judging.judge import Judge, judge_all
 from loadgen.judging.segments import HEAD_BYTES, TapeTooLong, Writer, read
 from loadgen.judging.tape import JudgeTape
+from specs.loader import load
 
 JOIN = b'["1","1","task:1","phx_join",{}]'
 
@@ -80,6 +83,48 @@ def test_a_reader_begins_at_the_end_or_when_much_stands_unread(
     writer.close()
 
 
+def test_a_reader_begins_at_once_where_the_disk_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits would take the last of it, and nothing more could be taken down."""
+    monkeypatch.setattr(segments, "SHORT_BYTES", 1 << 62)
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 10)
+    writer = Writer(tmp_path)
+    writer.write(chunk(b"0123456789"))
+    assert next(read(tmp_path, lambda: pytest.fail("it waits"))) == b"0123456789"
+    writer.close()
+
+
+def test_what_is_left_is_told(tmp_path: Path) -> None:
+    """It is what stands on the disk; of a tape that is gone, nothing."""
+    writer = Writer(tmp_path)
+    writer.write(chunk(b"0123456789"))
+    writer.close()
+    assert segments.left_bytes(tmp_path) == HEAD_BYTES + 10
+    assert segments.left_bytes(tmp_path / "gone") == 0
+
+
+def test_a_judge_that_is_hurried_says_what_it_has_found(tmp_path: Path) -> None:
+    """What is read until then is judged, and nobody waits for the rest."""
+
+    class Asked(list[int]):
+        """Somebody asks after the first chunk."""
+
+        def __bool__(self) -> bool:
+            self.append(1)
+            return len(self) > 1
+
+    writer = Writer(tmp_path)
+    for _ in range(5):
+        writer.write(chunk(msgspec.msgpack.encode([[6, "task:1"], [6, "task:2"]])))
+    writer.close()
+    judge = Judge(load())
+    with Path(os.devnull).open("rb") as nothing, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", nothing)
+        assert judge_all(judge, tmp_path, Asked()) is None
+    assert judge.facts == 2
+
+
 def test_a_chunk_that_is_cut_off_is_not_read(tmp_path: Path) -> None:
     """What a writer that was killed has begun is no chunk."""
     writer = Writer(tmp_path)
@@ -98,7 +143,7 @@ def test_what_stands_unread_has_a_limit(tmp_path: Path, monkeypatch: pytest.Monk
     writer = Writer(tmp_path)
     for _ in range(2 if limit == "LONGEST_BYTES" else 0):
         writer.write(chunk(b"0123456789"))
-    with pytest.raises(TapeTooLong):
+    with pytest.raises(TapeTooLong, match="keep up" if limit == "LONGEST_BYTES" else "MiB are free"):
         writer.write(chunk(b"0123456789"))
     writer.close()
 
