@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -86,26 +87,27 @@ def carry_out(errand: Errand) -> Results:
         _allow_sockets(plan)
     write_plan(plan, folder / PLAN_FILE)
     (folder / PROGRESS_FILE).touch()
-    environment = {**os.environ, PLAN_VARIABLE: str(folder / PLAN_FILE), TOKEN_VARIABLE: errand.token}
     server_cpu = _ServerCpu(errand.server_pid)
-    with (folder / LOG_FILE).open("wb") as log:
+    with (folder / LOG_FILE).open("wb") as log, _scratch() as scratch:
+        environment = {**os.environ, PLAN_VARIABLE: str(folder / PLAN_FILE), TOKEN_VARIABLE: errand.token}
         # Of a session of its own: who is asked to end it is the conductor, once.
         process = subprocess.Popen(  # noqa: S603 - our own command
             _command(errand),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment,
+            env=environment | {"TMPDIR": scratch},
             start_new_session=True,
         )
         try:
-            _follow(errand, process, server_cpu)
+            cut = _follow(errand, process, server_cpu)
         finally:
             _end(process)
     try:
         outcome = msgspec.json.decode((folder / RESULT_FILE).read_bytes())
     except OSError:
-        raise CannotTest(f"the generator has ended without results: {_cause(folder / LOG_FILE)}") from None
+        cause = cut or _cause(folder / LOG_FILE, process.returncode)
+        raise CannotTest(f"the generator has ended without results: {cause}") from None
     rows = [msgspec.json.decode(line) for line in (folder / PROGRESS_FILE).read_bytes().splitlines()]
     seen = len({row["worker"] for row in rows if "worker" in row})
     measured = results_of(plan, outcome, errand.objectives, server_cpu.taken_s, seen)
@@ -115,6 +117,13 @@ def carry_out(errand: Errand) -> Results:
     export(results, folder)
     (folder / SUMMARY_FILE).write_text(json.dumps(results.to_json(), indent=2) + "\n", encoding="utf-8")
     return results
+
+
+@contextmanager
+def _scratch() -> Iterator[str]:
+    """Give the processes of the generator a folder for their tapes, which does not outlive them, however they end."""
+    with tempfile.TemporaryDirectory(prefix="wireproof-load-", ignore_cleanup_errors=True) as folder:
+        yield folder
 
 
 def _allow_sockets(plan: Plan) -> None:
@@ -171,10 +180,15 @@ def _own_port() -> list[str]:
     ]  # fmt: skip
 
 
-def _follow(errand: Errand, process: subprocess.Popen[bytes], server_cpu: _ServerCpu) -> None:
-    """Hand on rows of progress until Locust has ended; the first Ctrl-C asks for an orderly end, a second ends it at once."""
+def _follow(errand: Errand, process: subprocess.Popen[bytes], server_cpu: _ServerCpu) -> str | None:
+    """Hand on rows of progress until Locust has ended; the first Ctrl-C asks for an orderly end, a second ends it at once.
+
+    Returns:
+        Why it is not waited for any longer; None where it has ended by itself.
+
+    """
     with (Path(errand.plan.folder) / PROGRESS_FILE).open("rb") as file:
-        _hand_on(errand, process, server_cpu, _rows(file))
+        return _hand_on(errand, process, server_cpu, _rows(file))
 
 
 def _hand_on(
@@ -182,7 +196,7 @@ def _hand_on(
     process: subprocess.Popen[bytes],
     server_cpu: _ServerCpu,
     rows: Callable[[], Iterator[dict[str, Any]]],
-) -> None:
+) -> str | None:
     interrupted_s: float | None = None
     while True:
         try:
@@ -192,13 +206,13 @@ def _hand_on(
                 if errand.on_row is not None:
                     errand.on_row(row)
             if is_over:
-                return
+                return None
             if interrupted_s is not None and time.monotonic() - interrupted_s > INTERRUPTED_S:
-                return
+                return f"it has not ended within {INTERRUPTED_S:g} s of Ctrl-C"
             time.sleep(LOOK_S)
         except KeyboardInterrupt:
             if interrupted_s is not None:
-                return
+                return "a second Ctrl-C has ended it at once"
             interrupted_s = time.monotonic()
             process.send_signal(signal.SIGINT)
 
@@ -245,12 +259,13 @@ class _ServerCpu:
         return None if fields is None else (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _cause(path: Path) -> str:
-    """Return the line of a log that says best why its process has ended: what we say ourselves, the first fault, or the last line."""
+def _cause(path: Path, code: int = 0) -> str:
+    """Return what says best why a process has ended: what we say ourselves, a signal, the first fault, or the last line of its log."""
     lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     own = (line.removeprefix(OWN_WORD) for line in lines if line.startswith(OWN_WORD))
     first = next((at for at, line in enumerate(lines) if line.startswith("Traceback ")), len(lines))
     # Others that hung on it end with faults of their own.
     faults = (line for line in lines[first + 1 :] if not line.startswith(" "))
     last = lines[-1] if lines else "it has said nothing"
-    return next(own, None) or next(faults, last)
+    killed = f"signal {signal.Signals(-code).name} has ended it" if code < 0 else None
+    return next(own, None) or killed or next(faults, last)

@@ -13,7 +13,7 @@ from gevent.event import Event
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadgen.client.plays import Play
-from loadgen.engine.conductor import Conductor
+from loadgen.engine.conductor import LOOK_S, Conductor
 from loadgen.engine.generator import Generator
 from loadgen.engine.handing_out import ask_for_plan, hand_out
 from loadgen.engine.page import Board
@@ -70,9 +70,17 @@ def take_part(environment: Any, runner: Any, **_more: Any) -> None:
         gevent.signal_handler(2, conductor.stop)
         # Whoever stops the users on Locust's page, stops the run.
         environment.events.test_stop.add_listener(lambda **_more: conductor.stop())
+        gevent.spawn(_stop_alone, conductor, os.getppid())
         gevent.spawn(conductor.run)
     if not isinstance(runner, MasterRunner):
         _play(runner, plan)
+
+
+def _stop_alone(conductor: Conductor, parent: int) -> None:
+    """End in order once the command is gone: nobody else could end it then before its time."""
+    while os.getppid() == parent:
+        gevent.sleep(LOOK_S)
+    conductor.stop()
 
 
 locust.events.init.add_listener(take_part)  # type: ignore[no-untyped-call]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import signal
 import subprocess
 from itertools import pairwise
 from pathlib import Path
@@ -62,3 +63,10 @@ def test_the_first_cause_is_told(tmp_path: Path, log: str, told: str) -> None:
     path = tmp_path / "locust.log"
     path.write_text(log)
     assert _cause(path) == told
+
+
+def test_who_was_killed_is_told_to_be(tmp_path: Path) -> None:
+    """A process that the system has ended could not say so itself; what its judge says then is no cause."""
+    path = tmp_path / "locust.log"
+    path.write_text(f"{TRACEBACK}BrokenPipeError: [Errno 32]\n")
+    assert _cause(path, -signal.SIGKILL) == "signal SIGKILL has ended it"

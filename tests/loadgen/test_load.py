@@ -135,7 +135,9 @@ def test_an_unreachable_endpoint_is_one_line(wireproof: Run) -> None:
 def loading(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A load that goes on, once its agents act."""
     command = [sys.executable, "-m", "wireproof", "load", *options, "--run-dir", str(folder), "--json"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    scratch = folder.parent / "scratch"
+    scratch.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -160,6 +162,39 @@ def test_ctrl_c_ends_in_order(reference_server: RunningServer, tmp_path: Path) -
     assert (process.returncode, told["exit_code"], err) == (4, 4, "")
     assert told["is_interrupted"]
     assert event(told, "task.output_stream")["ok"] > 0
+
+
+@pytest.mark.parametrize("is_generator", [True, False])
+def test_what_is_ended_at_once_leaves_no_tape(
+    reference_server: RunningServer, tmp_path: Path, is_generator: bool
+) -> None:
+    """Neither a generator that is killed nor a second Ctrl-C lets gigabytes lie about, and each is told for what it is."""
+    options = [reference_server.url, "--control-token", TOKEN, "--agents", "12", "--duration", "600s"]
+    with loading(tmp_path / "run", *options) as process:
+        if is_generator:
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            os.kill(int(children[0]), signal.SIGKILL)
+        else:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err.count("\n")) == (3, "", 1)
+    assert ("SIGKILL" if is_generator else "second Ctrl-C") in err
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_generator_whose_command_is_gone_ends(reference_server: RunningServer, tmp_path: Path) -> None:
+    """Nobody could end it any more: a load that nobody follows would go on for hours."""
+    options = [reference_server.url, "--control-token", TOKEN, "--agents", "12", "--duration", "600s"]
+    with loading(tmp_path / "run", *options) as process:
+        process.kill()
+    told = tmp_path / "run" / "generator.json"
+    until_s = time.monotonic() + 60
+    while not told.exists():
+        assert time.monotonic() < until_s
+        time.sleep(0.1)
+    assert json.loads(told.read_text())["is_interrupted"]
 
 
 def test_agents_come_back_to_a_server_that_was_away(
