@@ -51,7 +51,12 @@ class Knee:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a search."""
+    """The answer to a search.
+
+    Attributes:
+        fault: Why a step could not be run, so that the search ended early; None where all were.
+
+    """
 
     plan: Plan
     url: str
@@ -61,6 +66,7 @@ class Answer:
     knee_factor: float
     is_interrupted: bool
     asked_per_s: float | None = None
+    fault: str | None = None
 
     @property
     def capacity_per_s(self) -> float | None:
@@ -69,8 +75,9 @@ class Answer:
 
     @property
     def is_untold(self) -> bool:
-        """Whether the generator or an interruption has ended the search before the edge was found."""
-        return self.is_interrupted or self.search.unfit_per_s is not None or self.lacks_agents
+        """Whether the generator, a fault or an interruption has ended the search before the edge was found."""
+        is_cut = self.is_interrupted or self.fault is not None
+        return is_cut or self.search.unfit_per_s is not None or self.lacks_agents
 
     @property
     def lacks_agents(self) -> bool:
@@ -83,7 +90,7 @@ class Answer:
     @property
     def gave_way(self) -> tuple[Reason, ...]:
         """What gave way first: at the smallest load that does not hold."""
-        is_unfit = self.is_untold and not self.lacks_agents
+        is_unfit = self.search.unfit_per_s is not None and not self.lacks_agents
         limit = self.search.unfit_per_s if is_unfit else self.search.gives_way_per_s
         wanted = Verdict.UNFIT if is_unfit else Verdict.GIVES_WAY
         at_limit = [step for step in self.steps if step.rate_per_s == limit and step.verdict is wanted]
@@ -104,6 +111,8 @@ class Answer:
         holds, asked = self.search.holds_per_s, self.asked_per_s
         if asked is not None and holds is not None and holds >= asked:
             return ExitCode.FOUND
+        if self.fault is not None:
+            return ExitCode.COULD_NOT_TEST
         if self.is_untold:
             return ExitCode.UNTOLD
         if holds is None or asked is not None:
@@ -114,6 +123,8 @@ class Answer:
     def told(self) -> str:
         """The answer in one sentence."""
         holds, limit = self.search.holds_per_s, self.search.gives_way_per_s
+        if self.fault is not None:
+            return f"ended early, {self.fault}: no capacity is named; {_at_least(holds)}"
         if self.is_interrupted:
             return f"interrupted: no capacity is named; {_at_least(holds)}"
         if self.search.unfit_per_s is not None:
@@ -153,6 +164,7 @@ class Answer:
             "knee_per_s": knee.rate_per_s,
             "is_knee_passed": knee.is_passed,
             "is_interrupted": self.is_interrupted,
+            "fault": self.fault,
             "told": self.told,
             "steps": [asdict(step) for step in self.steps],
             "exit_code": int(self.exit_code),

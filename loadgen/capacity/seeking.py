@@ -55,6 +55,7 @@ class Seeking:
     watch: Callable[[Plan], tuple[AbstractContextManager[object], Callable[[dict[str, Any]], object]]]
     steps: list[Step] = field(default_factory=list)
     is_interrupted: bool = False
+    fault: str | None = None
     _busy: dict[int, Measured] = field(default_factory=dict)
     """Steps in which no agent was free, by number: what that says depends on a load that holds."""
 
@@ -66,9 +67,8 @@ class Seeking:
 
         """
         while (rate := self._calm_rate() or self.search.next_rate()) is not None:
-            step = self._step(rate, folder)
+            step = self._next_step(rate, folder)
             if step is None:
-                self.is_interrupted = True
                 break
             self.steps.append(step)
             self.search.take(rate, step.verdict)
@@ -82,7 +82,20 @@ class Seeking:
             self.objectives,
             self.knee_factor,
             self.is_interrupted,
+            fault=self.fault,
         )
+
+    def _next_step(self, rate: float, folder: Path) -> Step | None:
+        """Run a step; None where the search ends with it, for what was found until then is worth telling."""
+        try:
+            step = self._step(rate, folder)
+        except CannotTest as fault:
+            if not self.steps:
+                raise
+            self.fault = f"{rate:g}/s could not be tried ({fault})"
+            return None
+        self.is_interrupted = step is None
+        return step
 
     def _step(self, rate: float, folder: Path) -> Step | None:
         """Run a step; None where it was interrupted."""

@@ -43,7 +43,8 @@ def compare_(
 ) -> None:
     """Compare two runs of `wireproof load`: what differs, and what is noise.
 
-    The confidence is that of all intervals together. Exit code: 0 nothing is worse, 1 something is, 2 wrong usage.
+    The confidence is that of all intervals together. Exit code: 0 nothing is worse, 1 something is, 2 wrong usage, 4
+    latency, or any push, could not be compared.
     """
     with one_line_errors():
         try:
@@ -82,6 +83,8 @@ def _render(comparison: Comparison, console: Console, *, show_all: bool) -> None
         )
     if shown:
         console.print(table)
+    for untold in comparison.untold:
+        console.print(Text(f"cannot tell: {untold}", style="bold yellow"), soft_wrap=True)
     counts = {name: sum(each.verdict == name for each in comparison.differences) for name in STYLES}
     told = ", ".join(f"{count} {name}" for name, count in counts.items())
     console.print(

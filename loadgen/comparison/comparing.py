@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from loadgen.comparison.intervals import difference, mean_of, percentile_of, share_of
 from loadgen.measure.statistics import DELIVERY, INTEGRITY, RESPONSE
+from loadgen.objectives import is_push
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +42,8 @@ class ExitCode(IntEnum):
     NOT_WORSE = 0
     WORSE = 1
     USAGE = 2
+    #: What matters most could not be compared, and nothing else is worse.
+    UNTOLD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +78,25 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs compared."""
+    """Two runs compared.
+
+    Attributes:
+        untold: What could not be compared though it is what runs are compared for.
+
+    """
 
     notes: list[str]
     differences: list[Difference]
     confidence: float
     tolerance: float
+    untold: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> ExitCode:
         """What it comes to."""
-        is_worse = any(each.verdict is Verdict.WORSE for each in self.differences)
-        return ExitCode.WORSE if is_worse else ExitCode.NOT_WORSE
+        if any(each.verdict is Verdict.WORSE for each in self.differences):
+            return ExitCode.WORSE
+        return ExitCode.UNTOLD if self.untold else ExitCode.NOT_WORSE
 
 
 def compare(base: Run, other: Run, confidence: float, tolerance: float) -> Comparison:
@@ -110,7 +120,7 @@ def compare(base: Run, other: Run, confidence: float, tolerance: float) -> Compa
     single = 1 - (1 - confidence) / max(1, len(drafts))
     differences = [_judged(draft, base, other, single) for draft in drafts]
     differences += [*_broken(base, other, names, single), *_findings(base, other)]
-    return Comparison(notes, differences, confidence, tolerance)
+    return Comparison(notes, differences, confidence, tolerance, [*_untold(base, other, names)])
 
 
 def _is_compared(name: str) -> bool:
@@ -132,6 +142,13 @@ def _notes(base: Run, other: Run) -> Iterator[str]:
         missing = run.summary.get("missing_processes", 0)
         if missing:
             yield f"processes of the {which} run that have not told their results: {missing}"
+
+
+def _untold(base: Run, other: Run, names: list[str]) -> Iterator[str]:
+    if not any(is_push(name) for name in names):
+        yield "the runs have no push in common"
+    if not (base.summary["is_latency_valid"] and other.summary["is_latency_valid"]):
+        yield "latency was not compared"
 
 
 def _missing(base: Run, other: Run) -> Iterator[str]:
@@ -257,5 +274,6 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
             }
             for each in comparison.differences
         ],
+        "untold": comparison.untold,
         "exit_code": int(comparison.exit_code),
     }

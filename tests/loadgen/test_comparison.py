@@ -200,6 +200,17 @@ def test_latency_that_is_not_valid_is_not_compared() -> None:
     assert "not valid" in found.notes[0]
 
 
+def test_what_could_not_be_compared_is_no_success() -> None:
+    """A gate that waits for runs that are not worse must not open where latency, or nothing at all, was compared."""
+    unfit = simulated(2, is_latency_valid=False, bottlenecks=["generator process 0 was late"])
+    assert compare(simulated(1), unfit, 0.95, 0.05).exit_code == 4
+    assert compare(unfit, simulated(1), 0.95, 0.05).exit_code == 4
+    one = simulated(1)
+    other = Run(one.summary, {"task.cancel": one.figures[PUSH]}, {})
+    assert compare(one, other, 0.95, 0.05).exit_code == 4
+    assert compare(one, simulated(2), 0.95, 0.05).exit_code == 0
+
+
 def test_runs_that_were_not_asked_for_the_same_are_noted() -> None:
     """Another number of agents is no fault of the server."""
     assert compare(simulated(1), simulated(2, agents=4), 0.95, 0.05).notes == [
