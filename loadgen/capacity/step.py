@@ -92,6 +92,7 @@ class Window:
     duration_s: float
     sent: int = 0
     ok: int = 0
+    errors: int = 0
     _per_s: dict[str, tuple[int, float]] = field(default_factory=dict)
     _began_s: float | None = None
     _ended: bool = False
@@ -117,6 +118,7 @@ class Window:
         self.sent += sum(event["sent"] for event in pushes)
         answered = sum(event["ok"] for event in pushes)
         self.ok += answered
+        self.errors += sum(event.get("errors", 0) for event in pushes)
         ok, span_s = self._per_s.get(worker, (0, 0.0))
         self._per_s[worker] = ok + answered, span_s + row["health"]["span_s"]
 
@@ -137,8 +139,9 @@ class Window:
     @property
     def answered_share(self) -> float | None:
         """The share of the pushes that was answered by ok, as fast as they came; None where nothing was sent."""
-        # More is answered than sent where a queue is worked off.
-        return min(1.0, self.ok / self.sent) if self.sent else None
+        # More is answered than sent where a queue is worked off; what found no connection was not even sent.
+        asked = max(self.sent, self.ok + self.errors)
+        return self.ok / asked if asked else None
 
 
 @dataclass(frozen=True, slots=True)

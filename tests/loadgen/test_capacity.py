@@ -154,6 +154,17 @@ def test_a_step_that_lacks_a_process_says_nothing() -> None:
     assert (short.verdict, short.reasons[0].what) == (Verdict.UNFIT, "processes")
 
 
+def test_what_found_no_connection_was_not_answered() -> None:
+    """A push that could not be sent was offered all the same."""
+    seen = Window(1)
+    seen.see({"phase": "load", "at_s": 0.0})
+    counts = {"started": 0, "due": 0}
+    seen.see({"worker": "a", "at_s": 0.5, "events": [], "health": {"span_s": 0.5}, **counts})
+    event = {"name": "task.checkpoint", "sent": 75, "ok": 75, "errors": 25}
+    seen.see({"worker": "a", "at_s": 1.0, "events": [event], "health": {"span_s": 0.5}, **counts})
+    assert seen.answered_share == 0.75
+
+
 def test_what_is_answered_a_second_is_that_of_the_step() -> None:
     """Neither what comes while the queue is worked off afterwards counts, nor what comes before it has filled."""
     assert step(window(ok=50)).answered_per_s == 50.0
