@@ -127,6 +127,8 @@ def parse_arrivals(text: str, duration_s: float) -> Arrivals:
         raise _not_understood(text)
     name, colon, rest = body.partition(":")
     is_poisson = bool(plus)
+    if is_poisson and name in {"closed", "trace"}:
+        raise ConfigurationFaulty(f"arrivals {text!r}: only those at a rate can be +poisson")
     if name == "closed":
         return Arrivals("closed", text, think_s=span_s(rest) if colon else 0.0)
     if name == "trace":

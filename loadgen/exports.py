@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 
@@ -35,7 +36,21 @@ _LATENCY: Final = (
     "max_ms",
 )
 _COUNTS: Final = ("sent", "ok", "errors", "rate_per_s", "relays", "delivered", *INTEGRITY)
-_SECOND: Final = ("at_s", "worker", "event", "sent", "ok", "errors", "p50_ms", "p99_ms", "connections", "cpu")
+_SECOND: Final = (
+    "at_s",
+    "worker",
+    "event",
+    "sent",
+    "ok",
+    "errors",
+    "p50_ms",
+    "p99_ms",
+    "connections",
+    "cpu",
+    "phase",
+    "load_s",
+)
+"""`at_s` is the monotonic clock of the machine; `load_s` counts from the begin of the load, and so is below 0 while agents connect."""
 
 
 def export(results: Results, folder: Path) -> None:
@@ -47,7 +62,8 @@ def export(results: Results, folder: Path) -> None:
     for figures in results.statistics:
         for measure, histogram in figures.histograms.items():
             if histogram.total:
-                path = histograms / f"{figures.name}.{measure}.hlog"
+                # A user's own scenario may push an event whose name is no name of a file.
+                path = histograms / f"{quote(figures.name, safe='')}.{measure}.hlog"
                 path.write_text(histogram_log(histogram, results.load_s), encoding="ascii")
 
 
@@ -82,8 +98,11 @@ def _events(summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _seconds(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    began_s = next((row["at_s"] for row in rows if row.get("phase") == "load"), None)
+    phase = ""
+    for row in rows:
+        phase = row.get("phase", phase)
         for event in row.get("events", ()):
             latency = event.get("response") or event.get("delivery") or {}
             shown = {f"{name}_ms": latency[f"{name}_us"] / 1000 for name in ("p50", "p99") if latency}
@@ -93,6 +112,8 @@ def _seconds(path: Path) -> Iterator[dict[str, Any]]:
                 "worker": row["worker"],
                 "connections": row["connections"],
                 "cpu": row["health"]["cpu"],
+                "phase": phase,
+                "load_s": "" if began_s is None else round(row["at_s"] - began_s, 3),
             }
             yield {**known, "event": event["name"], **counts, **shown}
 

@@ -17,7 +17,8 @@ SHOWN_FINDINGS = 20
 def render(summary: dict[str, Any], console: Console) -> None:
     """Show the summary of a run."""
     console.print(Text(_headline(summary), style="bold"))
-    console.print(Text(_second_line(summary)))
+    style = "bold yellow" if summary["groups"].get("failed") else ""
+    console.print(Text(_second_line(summary), style=style))
     console.print(_events(summary))
     _findings(summary, console)
     _objectives(summary, console)
@@ -50,7 +51,9 @@ def _second_line(summary: dict[str, Any]) -> str:
         line += f"; {summary['achieved']:.2%} of {summary['offered']:.0f} offered"
         if acts.get("waited"):
             line += f", {acts['waited']} waited for a free agent"
-    return f"{line}; all were ready after {summary['opening_s']:.1f} s"
+    opened, failed = (summary["groups"].get(name, 0) for name in ("opened", "failed"))
+    who = f"only {opened} of {opened + failed} groups of agents" if failed else "all"
+    return f"{line}; {who} were ready after {summary['opening_s']:.1f} s"
 
 
 def _events(summary: dict[str, Any]) -> Table:

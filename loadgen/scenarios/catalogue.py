@@ -102,13 +102,15 @@ def _refuse_unplayable(made: Any, path: Path) -> None:
         ConfigurationFaulty: If it lacks something.
 
     """
-    cast, concurrency = made.cast, made.concurrency
+    cast, concurrency, act = made.cast, made.concurrency, made.act
     if not isinstance(getattr(made, "name", None), str):
         lack = "`name` is missing"
     elif not is_dataclass(made):
         lack = "it is to be a dataclass"
     elif inspect.isabstract(made):
         lack = "it has no `act`"
+    elif not inspect.iscoroutinefunction(act):
+        lack = "`act` is to be `async def`"
     elif not isinstance(cast, tuple | list) or not cast or not all(isinstance(role, str) for role in cast):
         lack = "`cast` is to be one role or more"
     elif not isinstance(concurrency, int) or concurrency < 1:

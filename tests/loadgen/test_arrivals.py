@@ -98,6 +98,8 @@ def test_the_closed_model_offers_nothing() -> None:
         "0/s",
         "100/s+poisson2",
         "closed:2",
+        "closed:2s+poisson",
+        "trace:arrivals.txt+poisson",
         f"{'9' * 400}/s",
     ],
 )

@@ -82,6 +82,7 @@ def test_a_users_own_file_is_a_scenario(tmp_path: Path) -> None:
         OWN.replace("    size", "    concurrency = 0\n    size"),
         OWN.replace('    name: ClassVar[str] = "mine"\n', ""),
         OWN.replace("act(", "play("),
+        OWN.replace("async def act", "def act"),
         OWN.replace("@dataclass\n", "").replace("    size: int = 3", "    def __init__(self, x): pass"),
         OWN.replace("    size", "    def __post_init__(self): raise RuntimeError\n    size"),
     ],

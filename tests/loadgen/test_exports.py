@@ -55,6 +55,16 @@ def test_a_histogram_log_is_read_by_the_reader_of_the_format(tmp_path: Path) -> 
     reader.close()
 
 
+def test_any_event_has_a_file_of_its_own(tmp_path: Path) -> None:
+    """The name of an event need not be one of a file, and takes no other result with it."""
+    made = results()
+    made.statistics.of("task", "../odd").took(5)
+    (tmp_path / "progress.jsonl").write_text("")
+    export(made, tmp_path)
+    [path] = (tmp_path / HISTOGRAMS_FOLDER).glob("*odd.service*")
+    assert path.name == "task...%2Fodd.service.hlog"
+
+
 def test_events_are_a_table(tmp_path: Path) -> None:
     """One row for each latency of an event, with the figures of the summary."""
     with (exported(tmp_path) / EVENTS_FILE).open(newline="") as file:
@@ -79,3 +89,4 @@ def test_seconds_are_a_table(tmp_path: Path) -> None:
         "0.9",
         "0.25",
     )
+    assert (row["phase"], row["load_s"]) == ("load", "0.5")

@@ -217,6 +217,14 @@ def test_each_process_needs_its_judge() -> None:
     assert (both.is_judged, both.exit_code) == (False, ExitCode.INCONCLUSIVE)
 
 
+def test_who_could_not_be_opened_is_missed() -> None:
+    """A load of fewer agents than were asked for is not told as one of all of them."""
+    told = results({**process(), "groups": {"opened": 3, "failed": 7}}).to_json()
+    shown = StringIO()
+    render(told, Console(file=shown, width=160))
+    assert "only 3 of 10 groups of agents were ready" in shown.getvalue()
+
+
 def test_a_person_reads_what_matters() -> None:
     """Findings, objectives, notes and the health of the generator stand in the terminal."""
     shown = StringIO()
