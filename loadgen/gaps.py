@@ -18,7 +18,7 @@ class Gap(msgspec.Struct, frozen=True):
         to_s: When all were there again; None where they were not by the end.
         least: How many connections there were at the worst.
         of: Of how many.
-        unanswered: Pushes of that time that were not answered by ok, or not within it.
+        unanswered: Pushes of that time that were not answered by ok, or not within it, or could not be sent.
 
     """
 
@@ -85,7 +85,8 @@ def _seconds(rows: Iterable[dict[str, Any]]) -> list[_Second]:
                 continue
             acts = [event for event in row["events"] if event["name"].startswith("act.")]
             pushes = [event for event in row["events"] if event not in acts]
-            missing = sum(event["sent"] - event["ok"] for event in pushes)
+            # What was on its way when a second began is answered in it, and would make up for what is lost in it.
+            missing = sum(max(event["sent"] - event["ok"], event["errors"]) for event in pushes)
             connections, least, most = (sum(each) for each in zip(*known.values(), strict=True))
             seconds.append(_Second(row["at_s"] - began_s, connections, least, most, max(0, missing)))
             known[row["worker"]] = now, now, now

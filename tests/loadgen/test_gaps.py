@@ -55,3 +55,11 @@ def test_who_is_back_within_the_second_was_away() -> None:
     low = rows(7, 7, 8)
     low[2] |= {"least_connections": 7, "most_connections": 8}
     assert gaps_of(low) == [Gap(0, 3, 7, 8, 0)]
+
+
+def test_an_answer_to_what_came_before_makes_up_for_nothing() -> None:
+    """A second in which as many were answered as were sent may have lost some of them."""
+    cut = rows(8, 3, 8)
+    cut[3]["events"] = [{"name": "task.progress", "sent": 10, "ok": 10, "errors": 4}]
+    [gap] = gaps_of(cut)
+    assert gap.unanswered == 4
