@@ -32,6 +32,7 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
 _UNITS: Final = {"us": "1", "ms": "1000", "s": "1000000", "/s": "1", "%": "0.01"}
 _COUNTS: Final = ("sent", "ok", "errors", *INTEGRITY)
 _LATENCIES: Final = ("mean", "max")
+_SHARES: Final = ("error_share", "achieved")
 _GROWING: Final = (*_COUNTS, "rate", "max", "achieved", "findings")
 """What can only become more by what another process tells."""
 
@@ -231,11 +232,9 @@ def parse_objective(text: str) -> Objective:
         raise ConfigurationFaulty(
             f"objective {text!r}: {name!r} or its number is unknown; write such as {SYNTAX}"
         )
-    is_latency = name.startswith("p") or name in _LATENCIES
-    if is_latency != (unit in {"us", "ms", "s"}):
-        raise ConfigurationFaulty(
-            f"objective {text!r}: {'a latency needs' if is_latency else 'only a latency has'} ms, s or us"
-        )
+    fault = _fault_of_number(name, unit or "", threshold)
+    if fault:
+        raise ConfigurationFaulty(f"objective {text!r}: {fault}")
     return Objective(
         " ".join(text.split()),
         name,
@@ -244,6 +243,20 @@ def parse_objective(text: str) -> Objective:
         threshold,
         unit or "",
     )
+
+
+def _fault_of_number(name: str, unit: str, threshold: float) -> str | None:
+    """Say why a number cannot be meant: 10% of a rate, or a share that is more than all, would be reached by anything."""
+    is_latency = name.startswith("p") or name in _LATENCIES
+    if is_latency != (unit in {"us", "ms", "s"}):
+        return f"{'a latency needs' if is_latency else 'only a latency has'} ms, s or us"
+    if unit == "/s" and name != "rate":
+        return "only a rate has /s"
+    if unit == "%" and name not in _SHARES:
+        return f"only {' and '.join(_SHARES)} have %"
+    if name in _SHARES and threshold > 1:
+        return "a share is at most 100%"
+    return None
 
 
 def _is_known(name: str) -> bool:
