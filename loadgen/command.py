@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
@@ -40,6 +41,8 @@ LOOPBACK: Final = "127.0.0.1"
 LOOK_S: Final = 0.1
 SPARE_FILES: Final = 500
 OWN_WORD: Final = "wireproof: "
+ENDING_S: Final = 3.0
+"""How long Locust may take to end once all results are there."""
 INTERRUPTED_S: Final = 10.0
 """How long Locust may take to end after Ctrl-C."""
 
@@ -113,7 +116,7 @@ def carry_out(errand: Errand) -> Results:
     measured = results_of(plan, outcome, errand.objectives, server_cpu.taken_s, seen)
     results = replace(measured, gaps=gaps_of(rows))
     if not results.groups["opened"] and results.notes:
-        raise CannotTest(results.notes[0])
+        raise CannotTest("; ".join(results.notes))
     export(results, folder)
     (folder / SUMMARY_FILE).write_text(json.dumps(results.to_json(), indent=2) + "\n", encoding="utf-8")
     return results
@@ -198,6 +201,7 @@ def _hand_on(
     rows: Callable[[], Iterator[dict[str, Any]]],
 ) -> str | None:
     interrupted_s: float | None = None
+    told, told_s = Path(errand.plan.folder) / RESULT_FILE, math.inf
     while True:
         try:
             is_over = process.poll() is not None
@@ -205,7 +209,9 @@ def _hand_on(
                 server_cpu.see(row)
                 if errand.on_row is not None:
                     errand.on_row(row)
-            if is_over:
+            told_s = min(told_s, time.monotonic()) if told.exists() else told_s
+            # Locust would wait for ever for workers that never came.
+            if is_over or time.monotonic() - told_s > ENDING_S:
                 return None
             if interrupted_s is not None and time.monotonic() - interrupted_s > INTERRUPTED_S:
                 return f"it has not ended within {INTERRUPTED_S:g} s of Ctrl-C"

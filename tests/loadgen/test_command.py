@@ -5,13 +5,14 @@ from __future__ import annotations
 import select
 import signal
 import subprocess
+import time
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from loadgen.arrivals import parse_arrivals
-from loadgen.command import Errand, _cause, _command, _end
+from loadgen.command import Errand, _cause, _command, _end, _follow, _ServerCpu
 from loadgen.plan import Plan
 
 TRACEBACK = 'Traceback (most recent call last):\n  File "x.py", line 1, in main\n    call()\n'
@@ -43,6 +44,21 @@ def test_whom_locust_has_forked_ends_with_it() -> None:
         is_readable, _, _ = select.select([process.stdout], [], [], 30)
         assert is_readable
         assert process.stdout.read() == b""
+
+
+def test_who_has_told_everything_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locust goes on for ever where workers that it expects never come, though the conductor has given them up."""
+    monkeypatch.setattr("loadgen.command.ENDING_S", 0.2)
+    plan = Plan("ws://x", "ws://x", "pushes", parse_arrivals("closed", 1), 1.0, 4, folder=str(tmp_path))
+    (tmp_path / "progress.jsonl").write_text('{"phase": "end"}\n')
+    (tmp_path / "generator.json").write_text("{}")
+    began_s = time.monotonic()
+    with subprocess.Popen(["/bin/sleep", "600"], start_new_session=True) as process:
+        try:
+            assert _follow(Errand(plan), process, _ServerCpu(None)) is None
+        finally:
+            _end(process)
+    assert time.monotonic() - began_s < 60
 
 
 @pytest.mark.parametrize(
