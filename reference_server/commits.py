@@ -82,6 +82,11 @@ class Commits:
         if self._held_bytes >= MOST_HELD_BYTES:
             self._become(is_congested=True)
 
+    def congest(self) -> None:
+        """Let nobody be read from until some of what is made is kept."""
+        if self.kept < self.made:
+            self._become(is_congested=True)
+
     def _is_half_empty(self) -> bool:
         return self.made - self.kept <= MOST_WAITING // 2 and self._held_bytes <= MOST_HELD_BYTES // 2
 

@@ -43,3 +43,59 @@ class Queues:
         """Take note of how much waits for one client; returns that number, to be passed as `before` the next time."""
         self.waiting_bytes += now - before
         return now
+
+
+class Backlog:
+    """The bytes that wait for one client, and how many others may let wait for it.
+
+    Args:
+        queues: Those of all clients.
+        most_bytes: What others may let wait for this one.
+        most_of_all_bytes: What may wait for all clients.
+
+    """
+
+    __slots__ = (
+        "_most_bytes",
+        "_most_of_all_bytes",
+        "_noted_bytes",
+        "_own_bytes",
+        "_queues",
+        "most_held_bytes",
+    )
+
+    def __init__(self, queues: Queues, most_bytes: int, most_of_all_bytes: int) -> None:
+        self._queues = queues
+        self._most_bytes = most_bytes
+        self._most_of_all_bytes = most_of_all_bytes
+        self.most_held_bytes = most_bytes // 4
+        """What may be held for a commit: whoever causes more must wait for the disk, before the client looks slow."""
+        self._noted_bytes = 0
+        self._own_bytes = 0
+
+    def is_too_much(self, waiting_bytes: int, *, is_own: bool) -> bool:
+        """Tell whether more waits than may.
+
+        Args:
+            waiting_bytes: All that waits for the client by now.
+            is_own: Whether a request of its own has brought the last of it, such as a join all messages for an agent.
+
+        """
+        self._noted_bytes = self._queues.note(self._noted_bytes, waiting_bytes)
+        if is_own:
+            # However much that is: its next request waits until this is read.
+            self._own_bytes = waiting_bytes
+        is_too_much_of_all = self._queues.waiting_bytes > self._most_of_all_bytes
+        return is_too_much_of_all or waiting_bytes - self._own_bytes > self._most_bytes
+
+    def fill_up(self, waiting_bytes: int) -> None:
+        """Take note that the client does not read as fast as it is written to.
+
+        What waits by then counts as its own: uvloop tells this only when a turn of the loop is over.
+        """
+        self._own_bytes = max(self._own_bytes, waiting_bytes)
+
+    def drain(self) -> None:
+        """Take note that nothing to speak of waits any more."""
+        self._own_bytes = 0
+        self._noted_bytes = self._queues.note(self._noted_bytes, 0)

@@ -23,7 +23,7 @@ from reference_server.reception import Reception
 from reference_server.redaction import describe_exception
 from reference_server.structured_log import log_event
 from reference_server.tls import Farewell
-from reference_server.traffic import FrameBudget
+from reference_server.traffic import Backlog, FrameBudget
 from reference_server.turns import Turns
 from reference_server.versions import CRASH_CLOSE_CODE, IDLE_CLOSE_CODE, STOP_CLOSE_CODE
 from reference_server.wire_protocol import WireProtocol
@@ -83,7 +83,8 @@ class WebSocketTransport(asyncio.Protocol):
         self._is_reading = self._is_paused = self._is_flush_due = self._is_finished = False
         self._timer: asyncio.TimerHandle | None = None
         self._held: deque[tuple[bytes, bool]] = deque()
-        self._held_bytes = self._unsent_bytes = self._noted_bytes = 0
+        self._held_bytes = self._unsent_bytes = 0
+        self._backlog = Backlog(backend.queues, limits.queue_bytes, limits.queues_bytes)
 
     # Called by asyncio.
 
@@ -119,12 +120,13 @@ class WebSocketTransport(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Read no more from a client that does not read."""
         self._is_paused = True
+        self._backlog.fill_up(self._transport.get_write_buffer_size())
         self._stop_reading()
 
     def resume_writing(self) -> None:
         """Read again."""
         self._is_paused = False
-        self._note_waiting(0)
+        self._backlog.drain()
         self._read_on()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
@@ -132,7 +134,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._live.discard(self)
         self._cancel_timer()
         self._ended(None)
-        self._note_waiting(0)
+        self._backlog.drain()
         self._backend.admission.gone(self)
         if self._admitted is not None:
             self._backend.admission.leave(self._admitted)
@@ -146,9 +148,7 @@ class WebSocketTransport(asyncio.Protocol):
         if self._wire.eof_sent:
             return
         if (self._is_paused or self._held) and self._is_too_much_waiting():
-            self._log(logging.WARNING, "slow_reader_dropped")
-            self._counts.slow_readers += 1
-            self._transport.abort()
+            self._drop()
             return
         self._counts.sent_frames += 1
         data = encode_frame(frame)
@@ -257,16 +257,16 @@ class WebSocketTransport(asyncio.Protocol):
     # Holding back, and writing.
 
     def _is_too_much_waiting(self) -> bool:
-        """Tell whether more waits for a client that does not read than it may, or than all such clients may."""
+        """Tell whether more waits for a client that does not read than may."""
         waiting_bytes = self._unsent_bytes + self._held_bytes + self._transport.get_write_buffer_size()
-        self._note_waiting(waiting_bytes)
-        return (
-            waiting_bytes > self._limits.queue_bytes
-            or self._backend.queues.waiting_bytes > self._limits.queues_bytes
-        )
+        return self._backlog.is_too_much(waiting_bytes, is_own=self._is_reading)
 
-    def _note_waiting(self, waiting_bytes: int) -> None:
-        self._noted_bytes = self._backend.queues.note(self._noted_bytes, waiting_bytes)
+    def _drop(self) -> None:
+        # More may come for it before the loop has told of its end.
+        if not self._transport.is_closing():
+            self._log(logging.WARNING, "slow_reader_dropped")
+            self._counts.slow_readers += 1
+            self._transport.abort()
 
     def _stop_reading(self) -> None:
         if not self._wire.is_holding():
@@ -311,6 +311,8 @@ class WebSocketTransport(asyncio.Protocol):
         self._held.append((data, is_last))
         self._held_bytes += len(data)
         self._commits.call_when_kept(self._release, len(data))
+        if self._held_bytes > self._backlog.most_held_bytes:
+            self._commits.congest()
         if not self._may_read():
             self._stop_reading()
 
@@ -318,6 +320,8 @@ class WebSocketTransport(asyncio.Protocol):
         """Write the next bytes that were held until the changes that they may tell of were kept."""
         data, is_last = self._held.popleft()
         self._held_bytes -= len(data)
+        if not (self._held or self._is_paused):
+            self._backlog.drain()
         if not self._transport.is_closing():
             self._write(data, is_last)
             self._read_on()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference_server.traffic import FrameBudget, Queues
+from reference_server.traffic import Backlog, FrameBudget, Queues
 
 PER_S, BURST = 8, 20
 
@@ -38,3 +38,28 @@ def test_queues_add_up_what_each_client_reports() -> None:
     queues.note(one, 0)
     queues.note(two, 0)
     assert queues.waiting_bytes == 0
+
+
+def test_a_backlog_bounds_what_others_let_wait() -> None:
+    """What requests of the client's own have brought, or was there when it fell behind, is not held against it."""
+    backlog = Backlog(queues := Queues(), 100, 1000)
+    assert not backlog.is_too_much(100, is_own=False)
+    assert backlog.is_too_much(101, is_own=False)
+    assert not backlog.is_too_much(500, is_own=True)
+    assert not backlog.is_too_much(600, is_own=False)
+    assert backlog.is_too_much(601, is_own=False)
+    backlog.drain()
+    assert queues.waiting_bytes == 0
+    backlog.fill_up(50)
+    assert not backlog.is_too_much(150, is_own=False)
+    assert backlog.is_too_much(151, is_own=False)
+
+
+def test_what_waits_for_all_is_bounded_whoever_brings_it() -> None:
+    """Also by requests of their own."""
+    queues = Queues()
+    one, two = Backlog(queues, 1000, 100), Backlog(queues, 1000, 100)
+    assert not one.is_too_much(60, is_own=True)
+    assert two.is_too_much(60, is_own=True)
+    one.drain()
+    assert not two.is_too_much(60, is_own=True)

@@ -527,6 +527,7 @@ def test_reading_stops_while_writing_is_paused() -> None:
         resume_reading=lambda: calls.append("resume"),
         is_closing=lambda: len(calls) > 2,
         abort=lambda: None,
+        get_write_buffer_size=lambda: 0,
     )
 
     async def use() -> None:

@@ -17,6 +17,7 @@ import reference_server.commits
 from reference_server.assembly import Assembly
 from reference_server.commits import Commits
 from reference_server.ledger import Ledger
+from reference_server.limits import Limits
 from reference_server.server import Server, Settings, run
 from reference_server.transport import WebSocketTransport
 from specs.loader import load
@@ -119,7 +120,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(directory: Path) -> Any:
+async def stage(directory: Path, limits: Limits | None = None) -> Any:
     ledgers: list[Stalling] = []
 
     class Known(Stalling):
@@ -131,7 +132,7 @@ async def stage(directory: Path) -> Any:
     commits = Commits()
     assembly = Assembly(
         load(),
-        Settings(port=0),
+        Settings(port=0, limits=limits),
         seed=1,
         control_token="op",
         data=directory,
