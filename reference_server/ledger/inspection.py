@@ -50,6 +50,8 @@ def inspected(path: Path, newest: int) -> Iterator[sqlite3.Connection]:
             yield connection
     except sqlite3.Error as exc:
         raise fault_of(path, exc) from exc
+    except OSError as exc:
+        raise LedgerUnusable(f"cannot use {path}: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
         # SQLite quotes damaged names in its messages, and the sqlite3 module decodes those before it raises anything.
         raise damaged(path, "text that is not UTF-8") from exc

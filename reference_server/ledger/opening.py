@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "ledger.sqlite3"
 _DIRECTORY_MODE, _FILE_MODE = 0o700, 0o600
-_RUNS = "runs"
+_RUNS, _MOST_RUNS = "runs", 2**62
 
 
 class Durability(StrEnum):
@@ -185,6 +185,6 @@ def _sync(directory: Path) -> None:
 
 def _runs(connection: sqlite3.Connection) -> int:
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (_RUNS,)).fetchone()
-    if row is None:
+    if row is None or type(row[0]) is not int or not 0 <= row[0] < _MOST_RUNS:
         raise sqlite3.DatabaseError("no count of runs")
-    return int(row[0])
+    return row[0]

@@ -103,6 +103,11 @@ UNUSABLE = [
     ("missing-table", statement("DROP TABLE happenings"), "no such table"),
     ("missing-column", statement("ALTER TABLE agents RENAME COLUMN owner TO keeper"), "no such column"),
     ("no-runs", statement("DELETE FROM meta"), "damaged"),
+    ("runs-of-letters", statement("UPDATE meta SET value = 'x'"), "no count of runs"),
+    ("runs-of-bytes", statement("UPDATE meta SET value = x'31'"), "no count of runs"),
+    ("runs-without-end", statement("UPDATE meta SET value = 9e999"), "no count of runs"),
+    ("runs-beyond-counting", statement("UPDATE meta SET value = 9223372036854775807"), "no count of runs"),
+    ("runs-below-zero", statement("UPDATE meta SET value = -1"), "no count of runs"),
     ("json-of-an-agent", statement("UPDATE agents SET metadata = '{'"), "table agents"),
     ("json-of-another-kind", statement("UPDATE agents SET metadata = '[]'"), "table agents"),
     ("json-of-an-entry", statement("UPDATE entries SET value = '\"' WHERE number = 200"), "table entries"),
@@ -242,6 +247,18 @@ def test_a_directory_that_may_not_be_written_is_told(tmp_path: Path, monkeypatch
     with_ledger(tmp_path / "data", fill)
     monkeypatch.setattr(opening.os, "access", lambda *_: False)
     with untouched(tmp_path / "data"), pytest.raises(LedgerUnusable, match="Permission denied"):
+        loaded(tmp_path / "data")
+
+
+def test_a_directory_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a look at the ledger leaves there could not be removed again."""
+
+    def refuse(_path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with_ledger(tmp_path / "data", fill)
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(LedgerUnusable, match=r"cannot use .*ledger\.sqlite3: Permission denied"):
         loaded(tmp_path / "data")
 
 
