@@ -9,3 +9,7 @@ class LedgerUnusable(Exception):
 
 class LedgerInUse(LedgerUnusable):
     """Another process has the ledger open."""
+
+
+class LedgerRemoved(Exception):
+    """A file of an open ledger is no longer where it was; the message names it."""

@@ -9,9 +9,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from reference_server.ledger import opening
+from reference_server.ledger.faults import LedgerRemoved
 from reference_server.ledger.format import STEPS, Step
 from reference_server.ledger.opening import Durability
 from reference_server.ledger.rows import Rows, statements_of
+from reference_server.ledger.whereabouts import Whereabouts
 from reference_server.ledger.writer import Operation, Writer
 from reference_server.records import Agent, Change, Entry, Happening, Message, Resource
 from reference_server.structured_log import log_event
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
     from reference_server.store import MemoryStore, Store
 
 _log = logging.getLogger("reference_server.ledger")
+
+_UNWRITABLE = "it cannot be written any more: all that was confirmed is in it, the rest is lost"
+_REMOVED = (
+    "its files were taken away from it: what was confirmed is in them, wherever they are; the rest is lost"
+)
 
 
 class Ledger:
@@ -78,6 +85,7 @@ class Ledger:
             connection,
             lambda number: self._tell(self.keep, number),
             lambda fault: self._tell(self._end, fault),
+            Whereabouts(path).check,
         )
         self._writer.start()
         store.journal = self
@@ -115,7 +123,8 @@ class Ledger:
 
     def _end(self, fault: Exception | None) -> None:
         if fault is not None:
-            text = "it cannot be written any more: all that was confirmed is in it, the rest is lost"
+            is_removed = isinstance(fault, LedgerRemoved)
+            text = _REMOVED if is_removed else _UNWRITABLE
             path, reason = self._directory, _reason(fault)
             log_event(_log, logging.CRITICAL, "ledger_failed", path=path, reason=reason, text=text)
             self.failed.set_result(None)
@@ -143,5 +152,5 @@ def restore(store: Store, record: Change) -> None:
 
 
 def _reason(fault: Exception) -> str:
-    # Only what SQLite says is known to quote no payload.
-    return str(fault) if isinstance(fault, sqlite3.Error) else type(fault).__name__
+    # Only of these it is known that they quote no payload.
+    return str(fault) if isinstance(fault, sqlite3.Error | LedgerRemoved) else type(fault).__name__

@@ -1,7 +1,7 @@
 """The one thread that writes: it takes all that waits as one group, so that many transactions share one commit.
 
 Rules for this file. Transactions are written in the order of their numbers. Nothing is reported as kept before the COMMIT of its group
-has returned. After the first failure nothing is written any more: what a client may know is then a beginning of what was made, and
+has returned and the files were seen to be in their place. After the first failure nothing is written any more: what a client may know is then a beginning of what was made, and
 what is in the file is that beginning or (where a commit failed half-way) a longer one.
 """
 
@@ -31,8 +31,9 @@ class Writer:
         connection: Of the ledger; is closed by the thread as its last deed.
         on_kept: Is told the number up to which all is kept.
         on_end: Is told that the thread has ended, with what ended it; None where it was asked to.
+        check: Raises where what was committed would not be found again.
 
-    Both are called in the writer's thread.
+    All three are called in the writer's thread.
 
     """
 
@@ -41,10 +42,12 @@ class Writer:
         connection: sqlite3.Connection,
         on_kept: Callable[[int], None],
         on_end: Callable[[Exception | None], None],
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._connection = connection
         self._on_kept = on_kept
         self._on_end = on_end
+        self._check = check
         self._queue: SimpleQueue[Operation | None] = SimpleQueue()
         # A daemon: whoever wants the process to end at once need not wait for a disk that stalls.
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -79,6 +82,7 @@ class Writer:
             kept = number
         if kept and self._connection.in_transaction:
             self._connection.execute("COMMIT")
+            self._check()
             self._on_kept(kept)
         if fault is not None:
             raise fault

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -211,6 +212,28 @@ def test_a_broken_rule_of_the_file_ends_the_server(serving: Start, tmp_path: Pat
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize("taken", [NAME, f"{NAME}-wal", ""])
+@pytest.mark.parametrize("others", ["none", "same"])
+def test_a_ledger_that_is_taken_away_ends_the_server(
+    serving: Start, tmp_path: Path, taken: str, others: str
+) -> None:
+    """What could be written to the files, but is found by nobody, is never confirmed; the line names what is missing."""
+    data = tmp_path / "data"
+    server = serving("--data", str(data))
+    assert len(asyncio.run(create_agents(server.url, "ann"))) == 1
+    (data / taken).rename(tmp_path / "elsewhere")
+    if others == "same":
+        copy = shutil.copy if taken else shutil.copytree
+        copy(tmp_path / "elsewhere", data / taken)
+    assert asyncio.run(create_agents(server.url, "bob")) == []
+    code, out, err = server.end()
+    assert (code, out) == (1, "")
+    [line] = map(json.loads, err.splitlines())
+    assert line["event"] == "ledger_failed"
+    assert line["reason"] == f"{data / (taken or NAME)} was removed or replaced by another file"
+    assert "taken away" in line["text"]
 
 
 def test_a_second_server_is_refused(serving: Start, tmp_path: Path) -> None:
