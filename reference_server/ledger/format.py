@@ -18,6 +18,9 @@ APPLICATION_ID: Final = 0x77704C67
 #: STRICT tables came with it.
 OLDEST_SQLITE: Final = (3, 37, 0)
 
+#: In meta: the sums of all rows, added up. A row from before there were sums has none.
+TOTAL: Final = "total"
+
 Step: TypeAlias = "tuple[str, ...]"
 """The statements that lead from one version to the next."""
 
@@ -68,7 +71,30 @@ _EXECUTIONS: Final[Step] = (
         BEGIN INSERT INTO executions VALUES (NEW.topic, NEW.number); END""",
 )
 
-STEPS: Final[tuple[Step, ...]] = (_TABLES, _EXECUTIONS)
+
+def _summed(table: str) -> Step:
+    """Return what keeps the sum of a table's rows in the total, whoever writes them."""
+    change = f"UPDATE meta SET value = value {{}} WHERE name = '{TOTAL}'"  # noqa: S608 - names of this module alone
+    added, gone = "+ coalesce(NEW.sum, 0)", "- coalesce(OLD.sum, 0)"
+    return (
+        f"ALTER TABLE {table} ADD COLUMN sum INTEGER",
+        f"CREATE TRIGGER {table}_added AFTER INSERT ON {table} BEGIN {change.format(added)}; END",
+        f"CREATE TRIGGER {table}_changed AFTER UPDATE ON {table} BEGIN {change.format(f'{added} {gone}')}; END",
+        f"CREATE TRIGGER {table}_gone AFTER DELETE ON {table} BEGIN {change.format(gone)}; END",
+    )
+
+
+# SQLite notices damage to its own structure, not to what stands in a row, nor that a page is an older or a foreign one.
+_SUMS: Final[Step] = (
+    f"INSERT INTO meta VALUES ('{TOTAL}', 0)",  # noqa: S608 - a name of this module alone
+    *(
+        statement
+        for table in ("agents", "resources", "entries", "messages", "happenings")
+        for statement in _summed(table)
+    ),
+)
+
+STEPS: Final[tuple[Step, ...]] = (_TABLES, _EXECUTIONS, _SUMS)
 """Step n makes version n + 1."""
 
 

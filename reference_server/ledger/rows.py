@@ -5,10 +5,12 @@ Texts of rows are made when a transaction ends, not when they are written: what 
 
 from __future__ import annotations
 
+import zlib
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from reference_server.ledger.format import TOTAL
 from reference_server.records import Agent, Change, Entry, Happening, Message, Resource
 from specs import json_text
 
@@ -20,11 +22,13 @@ Statement: TypeAlias = "tuple[str, tuple[Any, ...]]"
 """SQL and its parameters."""
 
 _MOST_INTEGER = 2**63 - 1
+_SUM = "sum"
+"""What every row begins with."""
 
 
 def _upsert(table: str, keys: Sequence[str], others: Sequence[str]) -> str:
-    names = (*keys, *others)
-    changed = ", ".join(f"{name} = excluded.{name}" for name in others)
+    names = (_SUM, *keys, *others)
+    changed = ", ".join(f"{name} = excluded.{name}" for name in (_SUM, *others))
     # Names come from this module alone.
     insert = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
     return f"{insert} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changed}"
@@ -61,7 +65,7 @@ _PUT_RESOURCE = _upsert("resources", ["topic"], _RESOURCE)
 _PUT_ENTRY = _upsert("entries", ["topic", "collection", "number"], ["value"])
 _DELETE_ENTRY = "DELETE FROM entries WHERE topic = ? AND collection = ? AND number = ?"
 _PUT_MESSAGE = _upsert("messages", ["id"], _MESSAGE)
-_ADD_HAPPENING = "INSERT INTO happenings (kind, at, agents, amount, family) VALUES (?, ?, ?, ?, ?)"
+_ADD_HAPPENING = "INSERT INTO happenings (sum, kind, at, agents, amount, family) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 def statements_of(changes: Iterable[Change]) -> list[Statement]:
@@ -79,8 +83,23 @@ def statements_of(changes: Iterable[Change]) -> list[Statement]:
     return [_STATEMENTS[type(change)](change) for change in latest.values()]
 
 
+def _written(sql: str, *values: Any) -> Statement:
+    return sql, (row_sum(values), *values)
+
+
+def row_sum(values: Sequence[Any]) -> int:
+    """Return the sum that a row of these values begins with.
+
+    Raises:
+        NotJson: If a value is a string that has no UTF-8.
+
+    """
+    return zlib.crc32(json_text.encode(values))
+
+
 def _of_agent(agent: Agent) -> Statement:
-    return _PUT_AGENT, (
+    return _written(
+        _PUT_AGENT,
         agent.id,
         agent.name,
         agent.owner,
@@ -96,7 +115,8 @@ def _of_agent(agent: Agent) -> Statement:
 
 
 def _of_resource(resource: Resource) -> Statement:
-    return _PUT_RESOURCE, (
+    return _written(
+        _PUT_RESOURCE,
         resource.topic,
         resource.family,
         resource.id,
@@ -111,11 +131,12 @@ def _of_resource(resource: Resource) -> Statement:
 
 def _of_entry(entry: Entry) -> Statement:
     key = (entry.topic, entry.collection, _number(entry.number))
-    return (_DELETE_ENTRY, key) if entry.value is None else (_PUT_ENTRY, (*key, _text(entry.value)))
+    return (_DELETE_ENTRY, key) if entry.value is None else _written(_PUT_ENTRY, *key, _text(entry.value))
 
 
 def _of_message(message: Message) -> Statement:
-    return _PUT_MESSAGE, (
+    return _written(
+        _PUT_MESSAGE,
         message.id,
         message.number,
         message.type,
@@ -130,7 +151,8 @@ def _of_message(message: Message) -> Statement:
 
 
 def _of_happening(happening: Happening) -> Statement:
-    return _ADD_HAPPENING, (
+    return _written(
+        _ADD_HAPPENING,
         happening.kind,
         _instant(happening.at),
         _text(happening.agents),
@@ -172,7 +194,7 @@ class Rows:
 
         Raises:
             sqlite3.Error: If a table cannot be read.
-            UnreadableRow: If a row is no record; names the table and its key.
+            UnreadableRow: If a row is no record, or not what was written; names the table and its key.
 
         """
         kinds: Sequence[tuple[str, str, Callable[..., Change]]] = (
@@ -182,13 +204,19 @@ class Rows:
             ("messages", _selected("messages", ["id", *_MESSAGE], "number"), self.message),
             ("happenings", _selected("happenings", _HAPPENING, "number"), self.happening),
         )
+        total = 0
         for table, query, read in kinds:
-            for row in self._connection.execute(query):
+            for written, *row in self._connection.execute(query):
                 try:
                     record = read(*row)
                 except (ValueError, TypeError, ArithmeticError) as exc:
                     raise UnreadableRow(f"a row of the table {table} is unreadable ({row[0]!a})") from exc
+                if written is not None and written != row_sum(row):
+                    raise UnreadableRow(f"a row of the table {table} is not what was written ({row[0]!a})")
+                total += written or 0
                 yield record
+        if self._connection.execute("SELECT value FROM meta WHERE name = ?", (TOTAL,)).fetchone() != (total,):
+            raise UnreadableRow("some rows are missing, or older than others")
 
     def agent(self, *row: Any) -> Agent:
         """Read an agent."""
@@ -243,7 +271,7 @@ class UnreadableRow(Exception):
 
 def _selected(table: str, names: Sequence[str], order: str | None = None) -> str:
     # Names come from this module alone.
-    query = f"SELECT {', '.join(names)} FROM {table}"  # noqa: S608
+    query = f"SELECT {_SUM}, {', '.join(names)} FROM {table}"  # noqa: S608
     return query if order is None else f"{query} ORDER BY {order}"
 
 
