@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from reference_server.ledger.faults import LedgerInUse, LedgerUnusable
 from reference_server.ledger.format import APPLICATION_ID, version_of
+from reference_server.ledger.log_inspection import damaged_at
 from reference_server.redaction import printable
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def inspected(path: Path, newest: int) -> Iterator[sqlite3.Connection]:
         with closing(_reader(path)) as connection, _leaving_nothing(path):
             _check_version(path, version_of(connection), newest)
             _check_pages(path, connection)
+            _check_log(path)
             yield connection
     except sqlite3.Error as exc:
         raise fault_of(path, exc) from exc
@@ -108,6 +110,17 @@ def _check_pages(path: Path, connection: sqlite3.Connection) -> None:
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise damaged(path, " ".join(found.split()))
+
+
+def _check_log(path: Path) -> None:
+    real = path.resolve()
+    log = real.with_name(f"{real.name}-wal")
+    at = damaged_at(log) if log.exists() else None
+    if at is not None:
+        raise LedgerUnusable(
+            f"{log} is damaged at byte {at}, and commits behind it would be lost: restore a copy of both files, "
+            f"cut it off there to go on without them (truncate -s {at}), or name another directory"
+        )
 
 
 def _reader(path: Path) -> sqlite3.Connection:
