@@ -115,7 +115,13 @@ def open_to_write(path: Path, steps: Sequence[Step], runs: int, durability: Dura
         LedgerUnusable: If it cannot be used, now that it is to be written.
 
     """
-    connection = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
+    try:
+        # Absolute: what begins with "file:" may be taken for an URI.
+        connection = sqlite3.connect(
+            path.absolute(), timeout=0.0, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as exc:
+        raise fault_of(path, exc) from exc
     try:
         # Exclusive mode first: then the log needs no shared index, and no second server gets in.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -164,7 +170,7 @@ def _create(path: Path, steps: Sequence[Step]) -> None:
 
 
 def _fill(new: Path, steps: Sequence[Step]) -> None:
-    with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(new.absolute(), isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN")

@@ -1,8 +1,9 @@
 """The one thread that writes: it takes all that waits as one group, so that many transactions share one commit.
 
-Rules for this file. Transactions are written in the order of their numbers. Nothing is reported as kept before the COMMIT of its group
-has returned and the files were seen to be in their place. After the first failure nothing is written any more: what a client may know is then a beginning of what was made, and
-what is in the file is that beginning or (where a commit failed half-way) a longer one.
+Rules for this file. Transactions are written in the order of their numbers. Nothing is reported as kept before the COMMIT of its
+group has returned and the files were seen to be in their place. After the first failure nothing is written any more: what a client
+may know is then a beginning of what was made, and what is in the file is that beginning or (where a commit failed half-way) a longer
+one.
 """
 
 from __future__ import annotations
