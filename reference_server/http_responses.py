@@ -40,4 +40,12 @@ def refusal(refuse: Refuse) -> Response:
         headers["Retry-After"] = str(refuse.retry_after_s)
     if refuse.status == http.HTTPStatus.UPGRADE_REQUIRED:
         headers["Upgrade"] = "websocket"
-    return Response(refuse.status, http.HTTPStatus(refuse.status).phrase, headers, body)
+    return Response(refuse.status, _phrase(refuse.status), headers, body)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        # What proxies answer on their own has a number alone (RFC 9112 section 4 lets the phrase be empty).
+        return ""

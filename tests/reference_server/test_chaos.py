@@ -372,6 +372,22 @@ def test_reconnects_are_refused_for_a_while(scene: Callable[..., Scene]) -> None
     ]
 
 
+@pytest.mark.parametrize("status", [499, 520, 599])
+def test_a_refusal_may_have_a_status_without_a_name(scene: Callable[..., Scene], status: int) -> None:
+    """What proxies answer on their own is recorded because the client has got it."""
+    here = scene(
+        {"kind": "cut", "probability": 1, "at_most": 1},
+        {"kind": "refuse", "probability": 1, "for_s": [60, 60], "status": status},
+    )
+    client, provider = here.pair()
+    provider.tell("1", "2", here.topic, "progress", {"percent": 1, "message": ""})
+    assert client.end() == 1006
+    with pytest.raises(InvalidStatus) as refused:
+        here.client(f"api_key={here.keys[0]}")
+    assert refused.value.response.status_code == status
+    assert here.faults()[-1] == ("refuse", 1, None, {"status": status})
+
+
 def test_refusals_end_with_their_time(scene: Callable[..., Scene]) -> None:
     """A client that goes on trying gets in."""
     here = scene(
