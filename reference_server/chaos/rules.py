@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _PRESETS: Final = resources.files("reference_server.chaos") / "presets"
 _SUFFIX: Final = ".toml"
+#: Close codes that stand for something else, and those that nobody has given a meaning.
+_NEVER_SENT: Final = frozenset({1004, 1005, 1006, *range(1015, 3000)})
 
 
 class ChaosFaulty(ValueError):
@@ -113,8 +115,8 @@ class Cut(FrameRule):
 
     @model_validator(mode="after")
     def _is_sendable(self) -> Cut:
-        if self.code in {1004, 1005, 1006, 1015}:
-            raise ValueError(f"code {self.code} never stands in a close frame (RFC 6455 section 7.4.1)")
+        if self.code in _NEVER_SENT:
+            raise ValueError(f"code {self.code} never stands in a close frame (RFC 6455 section 7.4)")
         return self
 
 
@@ -195,7 +197,7 @@ def read_rules(name: str, api: Api) -> Rules:
     try:
         rules = Rules.model_validate(_table(name))
     except ValidationError as exc:
-        raise ChaosFaulty(f"{name}: {'; '.join(map(_sentence, exc.errors(include_url=False)))}") from exc
+        raise ChaosFaulty(f"{name}: {'; '.join(map(_sentence, _told(exc)))}") from exc
     for number, rule in enumerate(rules.fault, start=1):
         if isinstance(rule, FrameRule):
             _check_names(rule, api, f"{name}: fault {number} ({rule.kind})")
@@ -211,11 +213,18 @@ def _table(name: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as exc:
         raise ChaosFaulty(f"{name}: neither a preset ({', '.join(presets)}) nor a file") from exc
-    except (OSError, ValueError) as exc:
-        if isinstance(exc, tomllib.TOMLDecodeError):
-            raise ChaosFaulty(f"{name}: not TOML: {exc}") from exc
+    except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "not a text file in UTF-8"
         raise ChaosFaulty(f"{name}: cannot be read: {reason}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise ChaosFaulty(f"{name}: not TOML: {exc}") from exc
+
+
+def _told(exc: ValidationError) -> list[Any]:
+    """Return the errors without that of a list which is empty only because every rule in it is faulty."""
+    errors: list[Any] = list(exc.errors(include_url=False))
+    has_faulty_rules = any(len(error["loc"]) > 1 and error["loc"][0] == "fault" for error in errors)
+    return [error for error in errors if not (has_faulty_rules and error["loc"] == ("fault",))]
 
 
 def _sentence(error: Any) -> str:

@@ -38,6 +38,8 @@ def test_there_are_presets_to_choose_from() -> None:
         ("", ": fault: Field required"),
         ("fault = []", ": fault: Tuple should have at least 1 item"),
         ("x = 1\n" + DROP, ": x: unknown member"),
+        (f"x = {'[' * 100_000}", ": not TOML: "),
+        (DROP.replace("1", "1" * 5000), ": not TOML: "),
         ("[[fault]\n", ": not TOML: Expected ']]' at the end of an array declaration (at line 1, column "),
         ('[[fault]]\nkind = "burn"\nprobability = 1', ": fault 1: Input tag 'burn' found"),
         (
@@ -70,6 +72,8 @@ def test_there_are_presets_to_choose_from() -> None:
             "delay_s: 1: Input should be less than or equal to 60",
         ),
         (DROP.replace("drop", "cut") + "code = 1006", "code 1006 never stands in a close frame"),
+        (DROP.replace("drop", "cut") + "code = 1016", "code 1016 never stands in a close frame"),
+        (DROP.replace("drop", "cut") + "code = 2999", "code 2999 never stands in a close frame"),
         (DROP.replace("drop", "refuse") + "for_s = [1, 2]", ": refuse follows a cut"),
     ],
 )
@@ -83,6 +87,16 @@ def test_faulty_files_are_told_where_and_what_is_allowed(
         read_rules(str(file), api)
     assert str(fault.value).startswith(f"{file}: ")
     assert words in str(fault.value)
+
+
+def test_a_faulty_rule_is_not_said_to_be_missing(api: Api, tmp_path: Path) -> None:
+    """Every fault of a file is told, and nothing besides: the file has two rules."""
+    file = tmp_path / "rules.toml"
+    file.write_text(DROP.replace("1", "2") + DROP.replace("1", "3"))
+    with pytest.raises(ChaosFaulty) as fault:
+        read_rules(str(file), api)
+    told = "probability: Input should be less than or equal to 1"
+    assert str(fault.value) == f"{file}: fault 1 (drop): {told}; fault 2 (drop): {told}"
 
 
 @pytest.mark.parametrize(
