@@ -24,7 +24,7 @@ from reference_server.redaction import describe_exception
 from reference_server.structured_log import log_event
 from reference_server.tls import Farewell
 from reference_server.traffic import Backlog, FrameBudget
-from reference_server.turns import Turns
+from reference_server.turns import LARGE_BYTES, Turns, without_collecting
 from reference_server.versions import CRASH_CLOSE_CODE, IDLE_CLOSE_CODE, STOP_CLOSE_CODE
 from reference_server.wire_protocol import WireProtocol
 
@@ -215,7 +215,10 @@ class WebSocketTransport(asyncio.Protocol):
         if self._connection is None:
             return
         try:
-            self._connection.receive(frame)
+            if len(frame.data) < LARGE_BYTES:
+                self._connection.receive(frame)
+            else:
+                without_collecting(self._connection.receive, frame)
         except Exception as exc:  # noqa: BLE001 - a crash of the connection process ends this socket alone
             self._log(logging.ERROR, "connection_crashed", exception=describe_exception(exc))
             self.close(CRASH_CLOSE_CODE)

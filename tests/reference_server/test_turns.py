@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,29 @@ def test_costly_requests_let_others_go_in_between(running: Running, slow: Slow) 
     slow.gate.set()
     assert [greedy.message()[1] for _ in range(6)] == [str(ref) for ref in range(6)]
     assert slow.carried_out.index("other") < slow.carried_out.index("costly 3")
+
+
+def test_the_collector_stays_away_from_a_large_message(running: Running) -> None:
+    """It would walk through millions of new objects again and again; afterwards it goes on as before."""
+    within: list[bool] = []
+
+    def handle(channel: Channel, event: str, payload: Any) -> Outcome:
+        within.append(gc.isenabled())
+        if event == "crash":
+            raise RuntimeError
+        return Outcome()
+
+    running.application.handle = handle  # type: ignore[method-assign]
+    client = running.client()
+    client.socket.sendall(text("1", "1", "room:1", "phx_join", {}))
+    client.message()
+    client.socket.sendall(text("1", "2", "room:1", "small", {}))
+    client.socket.sendall(text("1", "3", "room:1", "large", {"x": [[]] * 30_000}))
+    client.socket.sendall(text("1", "4", "room:1", "crash", {"x": [[]] * 30_000}))
+    client.socket.sendall(text("1", "5", "room:1", "small", {}))
+    assert [client.message()[1] for _ in range(4)] == ["2", "3", "1", "5"]
+    assert within == [True, False, False]
+    assert gc.isenabled()
 
 
 def test_a_client_that_closes_behind_costly_requests_gets_their_replies(running: Running, slow: Slow) -> None:
