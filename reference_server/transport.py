@@ -79,7 +79,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._connection: Connection | None = None
         self._admitted: Identity | None = None
         self._turns = Turns(self._loop, self._take_turn)
-        self._reception = Reception(self._wire, on_request, limits.handshake_bytes)
+        self._reception = Reception(self._wire, on_request, limits.handshake_bytes, self._counts.refuse)
         self._is_reading = self._is_paused = self._is_flush_due = self._is_finished = False
         self._timer: asyncio.TimerHandle | None = None
         self._held: deque[tuple[bytes, bool]] = deque()

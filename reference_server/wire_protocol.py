@@ -139,12 +139,13 @@ class WireProtocol(ServerProtocol):
         self._leave_lane()
         super().receive_eof()
 
-    def refuse_garbage(self, response: Response) -> None:
-        """End the connection over what is no request, with a response where the library has none of its own."""
+    def refuse_garbage(self, response: Response) -> int:
+        """End the connection over what is no request, with a response where the library has none; return the status."""
         if not self.eof_sent:
             self.fail(CloseCode.PROTOCOL_ERROR)
         if not any(self.writes):
             self.writes.insert(0, response.serialize())
+        return int(self.writes[0].split(b" ", 2)[1])
 
     def recv_frame(self, frame: WireFrame) -> None:
         """Take one frame; a message is handed over with its last one."""

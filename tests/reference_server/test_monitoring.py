@@ -220,6 +220,27 @@ def test_every_count_of_a_known_conversation_is_exact(net: Net) -> None:
     assert found["process_resident_memory_bytes",] > 0
 
 
+def test_what_is_not_even_a_request_is_counted_and_logged(start_server: Any) -> None:
+    """Malformed, too long as a whole, too long in its first line, and with too many fields; nothing of it is shown."""
+    net = Net(start_server("--log-level", "info"))
+    heads = [
+        b"S3CRET\r\n\r\n",
+        b"GET /S3CRET HTTP/1.1\r\n" + b"a: b\r\n" * 12_000,
+        b"GET /S3CRET" + b"x" * 70_000,
+        b"GET /S3CRET HTTP/1.1\r\n" + b"a: b\r\n" * 129 + b"\r\n",
+    ]
+    for head in heads:
+        with socket.create_connection(("127.0.0.1", net.port), TIMEOUT_S) as client:
+            client.sendall(head)
+            assert client.recv(12).startswith(b"HTTP/1.1 4")
+    counted = {key[1]: value for key, value in net.metrics().items() if key[0].endswith("refused_total")}
+    assert counted == {"400": 1, "414": 1, "431": 2}
+    lines = [json.loads(line) for line in net.server.logged().splitlines()]
+    told = [(line["event"], line["status"]) for line in lines]
+    assert told == [("handshake", status) for status in (400, 431, 414, 431)]
+    assert "S3CRET" not in net.server.logged()
+
+
 def test_no_label_tells_who_or_what(shared: Net) -> None:
     """Neither the token, nor what a client calls a topic or an event, is in the metrics."""
     operator = connect_operator(shared)
