@@ -77,7 +77,8 @@ class Fleet:
         self._control_token = control_token
         self._known: Mapping[str, Deviation] = catalogue(api)
         self._running: dict[Any, _Running] = {}
-        self._selector = selectors.DefaultSelector()
+        # Unlike the default one it takes files, too, which standard input may be.
+        self._selector = selectors.PollSelector()
         self._held, self._holds = os.pipe()
 
     def serve(self) -> None:
@@ -117,7 +118,7 @@ class Fleet:
                 self._start(key, asked["start"])
                 return
             one = self._running[key]
-        except (ValueError, TypeError, KeyError) as exc:
+        except (ValueError, TypeError, KeyError, RecursionError) as exc:
             self._say({"id": None, "error": f"no such request: {line[:200]!r} ({type(exc).__name__})"})
             return
         if one.died is None and select.select([one.life], [], [], 0)[0]:

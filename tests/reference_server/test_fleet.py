@@ -114,6 +114,7 @@ def test_a_server_that_has_died_is_told_at_its_stop(fleet: Asking) -> None:
         ('{"id": 4, "start": 7}', "TypeError"),
         ("nonsense", "JSONDecodeError"),
         ("7", "TypeError"),
+        ("[" * 100_000, "RecursionError"),
     ],
 )
 def test_a_request_that_is_none_is_refused(fleet: Asking, line: str, told: str) -> None:
@@ -121,6 +122,26 @@ def test_a_request_that_is_none_is_refused(fleet: Asking, line: str, told: str) 
     assert told in fleet.ask(line)["error"]
     assert "url" in fleet.start(5)
     assert fleet.stop(5)["stopped"]
+
+
+def test_requests_may_come_from_a_file(tmp_path: Path) -> None:
+    """A file cannot be waited for as a pipe can; its requests are answered in order, and then it ends."""
+    requests = tmp_path / "requests.jsonl"
+    requests.write_text('{"id": 1, "start": ["no-such-deviation"]}\nnonsense\n')
+    with requests.open() as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "wireproof", "deviations", "--serve"],
+            stdin=file,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=END_S,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    _, first, second = map(json.loads, done.stdout.splitlines())
+    assert first == {"id": 1, "error": "no deviation is called 'no-such-deviation'"}
+    assert "JSONDecodeError" in second["error"]
 
 
 def test_an_id_stands_for_one_server(fleet: Asking) -> None:
