@@ -78,13 +78,14 @@ def main() -> None:
         code = USAGE_EXIT_CODE
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED_EXIT_CODE
-    except Exception as exc:
-        if sys.excepthook is not hook:
-            # A server that runs writes it into its log.
-            raise
-        # By Python's own exit code something would have been found.
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it is told and has a code of ours
+        # By Python's own exit code something would have been found, or a ledger could not be written.
         code = FAULT_EXIT_CODE
-        _tell(exc)
+        if sys.excepthook is hook:
+            _tell(exc)
+        else:
+            # A server that runs writes it into its log.
+            sys.excepthook(type(exc), exc, exc.__traceback__)
     sys.exit(code)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import signal
 from enum import StrEnum
@@ -160,7 +161,13 @@ async def _serve(assembly: Assembly) -> int:
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
     scheme = "ws" if settings.tls is None else "wss"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    typer.echo(f"wireproof serve: listening on {scheme}://{host}:{server.port}")
+    try:
+        typer.echo(f"wireproof serve: listening on {scheme}://{host}:{server.port}")
+    except OSError as exc:
+        # Nothing more can be written there, not even by the interpreter when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        await server.close()
+        _refuse(f"cannot say on standard output where it listens: {exc.strerror}")
     asked = asyncio.create_task(signals.get())
     await asyncio.wait({asked, server.failed}, return_when=asyncio.FIRST_COMPLETED)
     if asked.done():

@@ -74,16 +74,25 @@ def test_what_the_system_refuses_is_said_as_such(
     assert capsys.readouterr().err == "wireproof: cannot go on: No space left on device: run.jsonl\n"
 
 
-def test_a_server_writes_it_into_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has taken over what becomes of uncaught exceptions gets this one as well."""
+def test_a_server_writes_it_into_its_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever has taken over what becomes of uncaught exceptions gets this one, and nothing else is said; the code is the same."""
+    taken: list[object] = []
 
     def run() -> None:
-        monkeypatch.setattr(sys, "excepthook", lambda *_: None)
-        raise ValueError
+        monkeypatch.setattr(sys, "excepthook", lambda *found: taken.extend(found))
+        raise ValueError("what it is")
 
     stand_in(monkeypatch, run)
-    with pytest.raises(ValueError, match=r"^$"):
+    with pytest.raises(SystemExit) as end:
         wireproof.main()
+    kind, exc, trace = taken
+    assert kind is ValueError
+    assert isinstance(exc, ValueError)
+    assert trace is exc.__traceback__
+    assert end.value.code == COULD_NOT_TEST
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("command", ["check --help", "deviations --include 'task/join/*'"])

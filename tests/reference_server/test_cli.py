@@ -209,6 +209,26 @@ def test_port_in_use_is_one_line_and_exit_code_2() -> None:
     assert f"cannot listen on 127.0.0.1:{port}" in line
 
 
+@pytest.mark.parametrize(
+    ("output", "words"), [("> /dev/full", "No space left on device"), ("| true", "Broken pipe")]
+)
+def test_a_server_that_cannot_say_where_it_listens_does_not_start(output: str, words: str) -> None:
+    """One line and exit code 2: 1 would say that the ledger cannot be written."""
+    line = f"({' '.join(COMMAND)} --port 0; echo code $? >&2) {output}"
+    done = subprocess.run(
+        ["bash", "-c", f"trap '' PIPE; {line}"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=TIMEOUT_S,
+    )
+    assert done.stderr.splitlines() == [
+        f"wireproof serve: cannot say on standard output where it listens: {words}",
+        "code 2",
+    ]
+
+
 def test_each_fault_of_the_documents_is_one_line(tmp_path: Path) -> None:
     """All faulty documents are named at once."""
     for name in ("one", "two"):
