@@ -92,6 +92,25 @@ def ends_with_close_frame(data: bytes) -> bool:
     return False
 
 
+def close_half(
+    transport: asyncio.Transport, on_lost: Callable[[Exception | None], None], *, is_answered: bool
+) -> None:
+    """Send the end of the stream: alone where TCP can do so, else with the whole connection, once the client has had its say.
+
+    Args:
+        transport: Of TCP or TLS.
+        on_lost: Called as `connection_lost` of a protocol.
+        is_answered: Whether no close frame of the client is waited for.
+
+    """
+    if transport.can_write_eof():
+        transport.write_eof()
+    elif is_answered:
+        transport.close()
+    else:
+        Farewell(transport, on_lost)
+
+
 class Farewell(asyncio.Protocol):
     """Takes over a TLS connection whose last bytes are written, until the client has answered the close frame.
 

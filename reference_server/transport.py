@@ -22,7 +22,7 @@ from reference_server.limits import Limits
 from reference_server.reception import Reception
 from reference_server.redaction import describe_exception
 from reference_server.structured_log import log_event
-from reference_server.tls import Farewell
+from reference_server.tls import close_half
 from reference_server.traffic import Backlog, FrameBudget
 from reference_server.turns import LARGE_BYTES, Turns, without_collecting
 from reference_server.versions import CRASH_CLOSE_CODE, IDLE_CLOSE_CODE, STOP_CLOSE_CODE
@@ -340,12 +340,8 @@ class WebSocketTransport(asyncio.Protocol):
         self._is_finished = True
         self._cancel_timer()
         self._timer = self._loop.call_later(self._limits.linger_s, self._transport.abort)
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-        elif self._wire.close_sent is None or self._wire.close_rcvd is not None:
-            self._transport.close()
-        else:
-            Farewell(self._transport, self.connection_lost)
+        is_answered = self._wire.close_sent is None or self._wire.close_rcvd is not None
+        close_half(self._transport, self.connection_lost, is_answered=is_answered)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
