@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from reference_server.allocator import give_back_large_blocks
 from reference_server.assembly import Assembly
 from reference_server.chaos.installing import install as install_chaos
 from reference_server.chaos.record import FileRecorder, LogRecorder
@@ -143,6 +144,7 @@ def serve_command(
     if log_level is LogLevel.DEBUG:
         assembly.connection = logging_messages(assembly.connection)
     allow_as_many_as_possible()
+    give_back_large_blocks()
     raise typer.Exit(run(lambda: _serve(assembly)))
 
 

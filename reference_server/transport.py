@@ -134,6 +134,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._live.discard(self)
         self._cancel_timer()
         self._ended(None)
+        self._wire.let_go()
         self._backlog.drain()
         self._backend.admission.gone(self)
         if self._admitted is not None:

@@ -139,6 +139,17 @@ class WireProtocol(ServerProtocol):
         self._leave_lane()
         super().receive_eof()
 
+    def let_go(self) -> None:
+        """Free what has come and is of no use any more, now that TCP has ended.
+
+        A connection's objects refer to each other, and the collector, which does not know how large they are, takes its time.
+        """
+        self._cut = b""
+        self._parts.clear()
+        self.reader.buffer.clear()
+        # It may hold a message that is not UTF-8.
+        self.parser_exc = None
+
     def refuse_garbage(self, response: Response) -> int:
         """End the connection over what is no request, with a response where the library has none; return the status."""
         if not self.eof_sent:

@@ -228,6 +228,30 @@ def test_a_message_that_never_ends_takes_no_more_than_its_bytes(start_server: St
     assert task.pusher.is_alive()
 
 
+@pytest.mark.parametrize("kind", ["unfinished", "not UTF-8"])
+def test_what_the_message_of_a_client_took_is_free_once_it_has_gone(start_server: Start, kind: str) -> None:
+    """At once, not when the collector of garbage comes by next: nobody may be there any more who would make it come."""
+    server = start_server()
+    task = Task(server)
+    before_bytes = resident_bytes(server)
+    for _ in range(2):
+        clients = [task.operator.connect(task.client) for _ in range(20)]
+        for client in clients:
+            if kind == "unfinished":
+                client.send(frame(TEXT, b"x" * 9 * MIB, fin=False), frame(PING, b""))
+                client.next_frame()
+            else:
+                client.send(frame(TEXT, b"x" * 9 * MIB + b"\xff"))
+                assert client.end() == 1007
+        for client in clients:
+            client.close()
+    assert task.pusher.is_alive()
+    until_s = time.monotonic() + TIMEOUT_S
+    while resident_bytes(server) - before_bytes > 40 * MIB:
+        assert time.monotonic() < until_s, "the server keeps what it has no use for"
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize(
     "kind", ["refused", "malformed", "too big", "closing", "half closed", "full", "full and half closed"]
 )
