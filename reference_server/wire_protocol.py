@@ -174,6 +174,8 @@ class WireProtocol(ServerProtocol):
             self._on_end(self.close_rcvd.code if self.close_rcvd else None)
         elif frame.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
             self._assemble(frame)
+        # The library's parser keeps the frame until the next one that it reads, which may be never.
+        frame.data = b""
         self._is_between_frames = not self.reader.buffer
 
     def _is_over_budget(self) -> bool:

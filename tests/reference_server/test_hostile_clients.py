@@ -228,6 +228,18 @@ def test_a_message_that_never_ends_takes_no_more_than_its_bytes(start_server: St
     assert task.pusher.is_alive()
 
 
+def test_an_answered_message_takes_no_room_while_its_client_stays(start_server: Start) -> None:
+    """Ten clients that have each sent 9 MiB and are silent since do not hold 90 MiB."""
+    server = start_server()
+    task = Task(server)
+    clients = [task.operator.connect(task.client) for _ in range(10)]
+    before_bytes = resident_bytes(server)
+    for client in clients:
+        client.say("1", "2", task.topic, "x", {"filling": "x" * 9 * MIB})
+        assert client.reply("2")["status"] == "error"
+    assert resident_bytes(server) - before_bytes < 40 * MIB
+
+
 @pytest.mark.parametrize("kind", ["unfinished", "not UTF-8"])
 def test_what_the_message_of_a_client_took_is_free_once_it_has_gone(start_server: Start, kind: str) -> None:
     """At once, not when the collector of garbage comes by next: nobody may be there any more who would make it come."""
