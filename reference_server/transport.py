@@ -216,10 +216,8 @@ class WebSocketTransport(asyncio.Protocol):
         if self._connection is None:
             return
         try:
-            if len(frame.data) < LARGE_BYTES:
-                self._connection.receive(frame)
-            else:
-                without_collecting(self._connection.receive, frame)
+            receive = self._connection.receive
+            receive(frame) if len(frame.data) < LARGE_BYTES else without_collecting(receive, frame)
         except Exception as exc:  # noqa: BLE001 - a crash of the connection process ends this socket alone
             self._log(logging.ERROR, "connection_crashed", exception=describe_exception(exc))
             self.close(CRASH_CLOSE_CODE)

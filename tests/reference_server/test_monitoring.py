@@ -286,6 +286,26 @@ def test_a_dropped_slow_reader_is_counted(net: Net) -> None:
     assert metrics["wireproof_connections", "agent"] == 1
 
 
+def test_a_slow_reader_is_dropped_once_however_much_comes_at_once(start_server: Any) -> None:
+    """What comes for it in the turn in which it is dropped counts and is logged no more."""
+    net = Net(start_server("--limit", "queue_bytes=100000"))
+    topic, keys = make_task(connect_operator(net))
+    slow, provider = (net.client(f"/socket/websocket?api_key={key}&vsn=2.0.0") for key in keys)
+    for each in (slow, provider):
+        each.say("1", "1", topic, "phx_join", {})
+    push = json.dumps(["1", "2", topic, "progress", {"percent": 1, "message": "x" * 2000}]).encode()
+    for _ in range(500):
+        provider.socket.sendall(masked(1, push) * 20)
+        for _ in range(20):
+            provider.frame()
+        if net.metrics()["wireproof_slow_readers_dropped_total",]:
+            break
+    counted = net.metrics()["wireproof_slow_readers_dropped_total",]
+    for each in net.sockets:
+        each.close()
+    assert (counted, net.server.logged().count("slow_reader_dropped")) == (1, 1)
+
+
 def test_crashes_are_counted(api: Api) -> None:
     """A crashed join is answered with an error; a crashed push is not answered."""
 
