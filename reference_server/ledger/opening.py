@@ -6,6 +6,7 @@ Nothing that exists is changed before all of it was read.
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from contextlib import closing, suppress
 from enum import StrEnum
@@ -153,8 +154,8 @@ def _begin_run(connection: sqlite3.Connection, path: Path, steps: Sequence[Step]
 
 def _create(path: Path, steps: Sequence[Step]) -> None:
     """Make an empty ledger under another name first: a half-made one never has the right name."""
-    new = path.with_name(f"{path.name}.new-{os.getpid()}")
-    new.unlink(missing_ok=True)
+    # No two processes share it: in containers many have the same number.
+    new = path.with_name(f"{path.name}.new-{secrets.token_hex(8)}")
     # SQLite takes over the mode for the files beside it.
     os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE))
     try:

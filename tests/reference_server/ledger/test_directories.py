@@ -59,6 +59,17 @@ def test_a_ledger_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_two_servers_make_a_ledger_under_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where both have the same number, as in containers: neither links what the other is still making."""
+    names: list[Path] = []
+    monkeypatch.setattr(opening, "_fill", lambda new, _steps: names.append(new))
+    for _ in range(2):
+        opening._create(tmp_path / NAME, STEPS)
+    assert len(set(names)) == 2
+
+
 def test_a_disk_without_hard_links_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told, and nothing is left."""
 
