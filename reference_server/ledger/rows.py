@@ -87,14 +87,21 @@ def _written(sql: str, *values: Any) -> Statement:
     return sql, (row_sum(values), *values)
 
 
-def row_sum(values: Sequence[Any]) -> int:
-    """Return the sum that a row of these values begins with.
+def row_sum(values: Iterable[str | bytes | int | None]) -> int:
+    """Return the sum that a row of these values begins with; it stands in files, so it is never to change.
 
-    Raises:
-        NotJson: If a value is a string that has no UTF-8.
+    Example:
+        >>> row_sum(["a", 7, None])
+        1851176312
 
     """
-    return zlib.crc32(json_text.encode(values))
+    return zlib.crc32(b"\0".join(map(_raw, values)))
+
+
+def _raw(value: str | bytes | int | None) -> bytes:
+    if value is None:
+        return b"\xff"
+    return value if isinstance(value, bytes) else str(value).encode()
 
 
 def _of_agent(agent: Agent) -> Statement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+import zlib
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reference_server.ledger import Ledger
-from reference_server.ledger.rows import statements_of
+from reference_server.ledger.rows import row_sum, statements_of
 from reference_server.records import ACKNOWLEDGED, Agent, Entry, Happening, Message, Resource
 from reference_server.store import MemoryStore
 from specs.json_text import NotJson
@@ -213,3 +214,10 @@ def test_texts_do_not_follow_the_record() -> None:
     [(_, parameters)] = statements_of([Entry("t", "c", 1, value)])
     value["x"].append(2)
     assert parameters[-1] == '{"x":[1]}'
+
+
+def test_the_sum_of_a_row_is_that_of_its_bytes() -> None:
+    """It stands in files: no other release of anything may ever compute another one."""
+    values = ["é\0\x7f\u2028\ue000", b"\0\xff", None, 2**63 - 1, "10", -1, ""]
+    data = b"\xc3\xa9\x00\x7f\xe2\x80\xa8\xee\x80\x80|\x00\xff|\xff|9223372036854775807|10|-1|"
+    assert row_sum(values) == zlib.crc32(data.replace(b"|", b"\0"))
