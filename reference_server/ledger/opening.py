@@ -130,6 +130,9 @@ def open_to_write(path: Path, steps: Sequence[Step], runs: int, durability: Dura
         connection.execute("PRAGMA journal_mode = WAL")
         # A savepoint's journal must not depend on the room in another directory.
         connection.execute("PRAGMA temp_store = MEMORY")
+        # What is rolled back must not have got into the log before: where the log had just begun anew, SQLite (3.40) then writes
+        # the rest of the transaction so that nobody can read it, nor anything behind it, after a crash.
+        connection.execute("PRAGMA cache_spill = OFF")
         # The run must never be forgotten: its number keeps its ids apart from those of other runs.
         connection.execute("PRAGMA synchronous = FULL")
         _begin_run(connection, path, steps, runs)

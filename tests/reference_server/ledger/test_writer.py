@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 from pathlib import Path
@@ -9,7 +10,12 @@ from typing import Any
 
 import pytest
 
+from reference_server.ledger import opening
+from reference_server.ledger.format import STEPS
+from reference_server.ledger.rows import statements_of
 from reference_server.ledger.writer import Operation, Writer
+from reference_server.records import Entry
+from tests.reference_server.ledger.stores import loaded
 
 TIMEOUT_S = 10.0
 
@@ -156,3 +162,22 @@ def test_stopping_waits_for_what_was_put(recorder: Recorder) -> None:
     recorder.writer.stop()
     assert recorder.ended.wait(TIMEOUT_S)
     assert (recorder.reports[-1][0], len(recorder.rows())) == (499, 499)
+
+
+def test_what_was_kept_beside_a_large_failure_survives_a_kill(tmp_path: Path) -> None:
+    """Where the log has just begun anew, and what fails has outgrown the cache: SQLite would lose the whole group, and all behind it."""
+    path = opening.prepare(tmp_path / "data", STEPS)
+    connection = opening.open_to_write(path, STEPS, 0, opening.Durability.NORMAL)
+    kept: list[int] = []
+    writer = Writer(connection, kept.append, lambda _: None)
+    connection.execute("PRAGMA wal_checkpoint(RESTART)")
+    large = [Entry("task:1", "input", number, f"{number}" * 10_000) for number in range(1000)]
+    failing = [*statements_of(large), ("SELECT * FROM never_made", ())]
+    with pytest.raises(sqlite3.OperationalError, match="never_made"):
+        writer.write([(1, statements_of([Entry("task:2", "input", 0, "kept")])), (2, failing)])
+    assert kept == [1]
+    shutil.copytree(tmp_path / "data", tmp_path / "killed")
+    connection.close()
+    store = loaded(tmp_path / "killed")
+    assert store.entries("task:2", "input") == [(0, "kept")]
+    assert store.entries("task:1", "input") == []
