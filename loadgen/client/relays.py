@@ -81,7 +81,7 @@ class Receiver:
 
     """
 
-    __slots__ = ("_last", "_may_come", "_offered", "_owed", "_relayed", "excused", "is_here", "own")
+    __slots__ = ("_last", "_may_come", "_offered", "_owed", "_relayed", "_seen", "excused", "is_here", "own")
 
     def __init__(self, relayed: dict[str, Relayed]) -> None:
         self._relayed = relayed
@@ -89,6 +89,7 @@ class Receiver:
         self._last: dict[str, int] | None = None
         self._offered: dict[str, int] = {}
         self._may_come: deque[Key] | None = None
+        self._seen: deque[Key] | None = None
         self.own: deque[Key] = deque(maxlen=REMEMBERED)
         self.excused: frozenset[str] = frozenset()
         self.is_here = False
@@ -128,8 +129,10 @@ class Receiver:
         key = (event, number)
         waiting = self._owed.get(key) if self._owed else None
         if not waiting:
-            self._unexpected(relayed, key, figures)
+            self._unexpected(relayed, key, at_us, figures)
             return
+        if not relayed.is_numbered:
+            self._note_seen(key)
         call, sent = waiting.pop(0)
         if not waiting and self._owed is not None:
             del self._owed[key]
@@ -145,15 +148,37 @@ class Receiver:
             else:
                 self._last[event] = number
 
-    def _unexpected(self, relayed: Relayed, key: Key, figures: Figures) -> None:
+    def _note_seen(self, key: Key) -> None:
+        """Keep what has come of an event without a number, which would not be told from something new."""
+        if self._seen is None:
+            self._seen = deque(maxlen=REMEMBERED)
+        self._seen.appendleft(key)
+
+    def _unexpected(self, relayed: Relayed, key: Key, at_us: int, figures: Figures) -> None:
         """Count what nobody is known to have sent, or what has come before."""
         event, number = key
         if event in self.excused or key in self.own or (self._may_come is not None and key in self._may_come):
             return
-        is_old = (
-            relayed.is_numbered and isinstance(number, int) and number <= (self._last or {}).get(event, -1)
-        )
+        if relayed.is_numbered:
+            is_old = isinstance(number, int) and number <= (self._last or {}).get(event, -1)
+        else:
+            is_old = self._seen is not None and key in self._seen
         figures.broken["doubled" if is_old else "altered"] += 1
+        if not is_old and not relayed.is_numbered:
+            self._take_oldest(event, at_us, figures)
+
+    def _take_oldest(self, event: str, at_us: int, figures: Figures) -> None:
+        """Take what is altered for the oldest that is owed: without a number nothing else tells which it was."""
+        key = next((key for key in self._owed or () if key[0] == event), None)
+        if key is None or self._owed is None:
+            return
+        call, _ = self._owed[key].pop(0)
+        if not self._owed[key]:
+            del self._owed[key]
+        figures.delivered += 1
+        figures.was_delivered(at_us - call.sent_us)
+        # It may have been made up, and what was sent may still come.
+        self._excuse(key)
 
     def forget(self) -> None:
         """Wait for nothing any more: the membership is over, and what was on its way may never come."""

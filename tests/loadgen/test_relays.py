@@ -155,3 +155,52 @@ def test_what_is_sent_while_a_receiver_comes_back_may_come() -> None:
         relay.arrive(seq)
     relay.receiver.settle()
     assert (relay.figures.relays, relay.figures.delivered, relay.broken) == (1, 1, {})
+
+
+class Offers(Relay):
+    """Relays of an event that has no number."""
+
+    EVENT = "progress"
+
+    def offer(self, message: str) -> None:
+        payload = {"percent": 1, "message": message}
+        call = Call(self.figures, 100, 100)
+        call.status = "ok"
+        self.receiver.expect((self.EVENT, TASK[self.EVENT].key(payload)), payload, call)
+
+    def come(self, message: str) -> None:
+        self.receiver.arrived(self.EVENT, {"percent": 1, "message": message}, 150, self.figures)
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "delivered", "broken"),
+    [
+        ("ab", 2, {}),
+        ("aab", 2, {"doubled": 1}),
+        ("aabb", 2, {"doubled": 2}),
+        ("xb", 2, {"altered": 1}),
+        ("ax", 2, {"altered": 1}),
+        ("xab", 2, {"altered": 1}),
+        ("a", 1, {"lost": 1}),
+        ("", 0, {"lost": 2}),
+    ],
+)
+def test_what_has_no_number_is_counted_once(arrivals: str, delivered: int, broken: dict[str, int]) -> None:
+    """One that is altered is not lost besides, and one that comes twice is not altered."""
+    offers = Offers()
+    offers.offer("a")
+    offers.offer("b")
+    for message in arrivals:
+        offers.come(message)
+    offers.receiver.settle()
+    assert (offers.figures.delivered, offers.broken) == (delivered, broken)
+
+
+def test_what_is_sent_twice_may_come_twice() -> None:
+    """The same message again is another one."""
+    offers = Offers()
+    for _ in range(2):
+        offers.offer("a")
+        offers.come("a")
+    offers.receiver.settle()
+    assert (offers.figures.relays, offers.figures.delivered, offers.broken) == (2, 2, {})
