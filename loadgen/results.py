@@ -146,7 +146,7 @@ class Results:
             "is_interrupted": self.is_interrupted,
             "notes": self.notes,
             "missing_processes": self.missing,
-            "events": [_event(figures, self.load_s) for figures in self.statistics],
+            "events": [_event(figures, self.load_s) for figures in self.statistics if figures.has_any],
             "losses": dict(self.losses),
             "gaps": msgspec.to_builtins(self.gaps),
             "is_latency_valid": not self.bottlenecks,

@@ -125,6 +125,12 @@ class Figures:
                 row[measure] = {"p50_us": p50_us, "p99_us": p99_us, "sketch_us": sketch_us}
         return row
 
+    @property
+    def has_any(self) -> bool:
+        """Whether anything is known of it: what was only heard of, or happened before the load, would stand there as none at all."""
+        counted = (*self._counts(), self.relays, self.delivered, self.broken.total())
+        return any(counted) or any(each.total for each in self.histograms.values())
+
     def _counts(self) -> tuple[int, int, int]:
         return self.sent, self.ok, self.errors.total()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from loadgen.measure.statistics import DELIVERY, RESPONSE, SERVICE, Statistics
+from loadgen.measure.statistics import DELIVERY, RESPONSE, SERVICE, Figures, Statistics
 
 
 def filled(offset: int) -> Statistics:
@@ -127,3 +127,14 @@ def test_the_fastest_event_is_known_by_its_slowest_answers() -> None:
     assert Statistics().least_p99_us() is None
     statistics.of("task", "fast").took(300)
     assert statistics.least_p99_us() == 300
+
+
+def test_what_nobody_counts_is_nothing() -> None:
+    """Figures that were asked for and never used say nothing; a latency alone says something."""
+    figures = Figures("payment", "close")
+    assert not figures.has_any
+    figures.took(5)
+    assert figures.has_any
+    figures.clear()
+    figures.errors["not connected"] += 1
+    assert figures.has_any
