@@ -23,7 +23,7 @@ from loadgen.exports import export
 from loadgen.faults import CannotTest, ConfigurationFaulty
 from loadgen.gaps import gaps_of
 from loadgen.machines import LOCUSTFILE
-from loadgen.plan import PLAN_VARIABLE, TOKEN_VARIABLE, Plan, write_plan
+from loadgen.plan import COMMAND_VARIABLE, PLAN_VARIABLE, TOKEN_VARIABLE, Plan, write_plan
 from loadgen.results import Results, results_of
 from loadgen.run_folder import SUMMARY_FILE, refuse_used
 from loadgen.users import groups_per_user, users_of
@@ -99,7 +99,7 @@ def carry_out(errand: Errand) -> Results:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment | {"TMPDIR": scratch},
+            env=environment | {"TMPDIR": scratch, COMMAND_VARIABLE: f"{os.getpid()}"},
             start_new_session=True,
         )
         try:

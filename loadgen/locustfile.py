@@ -19,7 +19,7 @@ from loadgen.engine.handing_out import ask_for_plan, hand_out
 from loadgen.engine.page import Board
 from loadgen.engine.stage import LocustStage, Player
 from loadgen.faults import LoadError
-from loadgen.plan import FOLDER_VARIABLE, PLAN_VARIABLE, TOKEN_VARIABLE, Plan, read_plan
+from loadgen.plan import COMMAND_VARIABLE, FOLDER_VARIABLE, PLAN_VARIABLE, TOKEN_VARIABLE, Plan, read_plan
 from loadgen.users import groups_of, groups_per_user
 
 
@@ -70,15 +70,17 @@ def take_part(environment: Any, runner: Any, **_more: Any) -> None:
         gevent.signal_handler(2, conductor.stop)
         # Whoever stops the users on Locust's page, stops the run.
         environment.events.test_stop.add_listener(lambda **_more: conductor.stop())
-        gevent.spawn(_stop_alone, conductor, os.getppid())
+        command = os.environ.get(COMMAND_VARIABLE)
+        if command is not None:
+            gevent.spawn(_stop_alone, conductor, int(command))
         gevent.spawn(conductor.run)
     if not isinstance(runner, MasterRunner):
         _play(runner, plan)
 
 
-def _stop_alone(conductor: Conductor, parent: int) -> None:
+def _stop_alone(conductor: Conductor, command: int) -> None:
     """End in order once the command is gone: nobody else could end it then before its time."""
-    while os.getppid() == parent:
+    while os.getppid() == command:
         gevent.sleep(LOOK_S)
     conductor.stop()
 

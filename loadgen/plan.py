@@ -13,6 +13,8 @@ from loadgen.faults import ConfigurationFaulty
 
 PLAN_VARIABLE: Final = "WIREPROOF_LOAD_PLAN"
 """Names the file of the plan to the processes of Locust."""
+COMMAND_VARIABLE: Final = "WIREPROOF_LOAD_COMMAND"
+"""Names the process of the command, with which a run ends; nobody where Locust was started by somebody else."""
 FOLDER_VARIABLE: Final = "WIREPROOF_LOAD_FOLDER"
 """Where a worker keeps what it has measured itself; nowhere where it is not set."""
 TOKEN_VARIABLE: Final = "WIREPROOF_CONTROL_TOKEN"  # noqa: S105 - the name of a variable, not a token
