@@ -317,13 +317,14 @@ class Agent:
     def _odd_reply(self, message: Message, call: Call | None, at_us: int) -> None:
         """Take the reply to a request that the session follows, or to none."""
         received = self.session.receive(message)
-        channel = self.channels.get(message.topic)
-        request = received.request
+        channel, request = self.channels.get(message.topic), received.request
         is_ok = received.kind is Kind.REPLY and received.status == "ok"
         if is_ok and request is not None and channel is not None and request.event == PHX_JOIN:
             channel.joined(request.join_ref)
         if call is not None:
             call.answered(message.payload, at_us)
+        else:
+            self.site.losses["reply that nobody waits for"] += 1
 
     def _channel_over(self, message: Message) -> None:
         received = self.session.receive(message)

@@ -110,6 +110,22 @@ def test_a_refusal_is_counted_by_its_reason(crew: Crew) -> None:
     assert crew.site.statistics.of("task", "output_stream").errors == {"forbidden": 1}
 
 
+def test_a_second_answer_is_counted(crew: Crew) -> None:
+    """Who answers a push twice, or with the ref of none, has said something that nobody waits for."""
+
+    async def script() -> None:
+        await crew.connected()
+        client = crew.group.agents["client"]
+        channels = await crew.group.join(await crew.group.new("task"))
+        (await channels["client"].push("input_stream", {"chunk": "a", "seq": 0})).demand()
+        again = b'["1","2","task:1","phx_reply",{"status":"ok","response":{}}]'
+        client.on_text(again, now_us())
+
+    crew.play(script)
+    assert crew.site.losses == {"reply that nobody waits for": 1}
+    assert crew.site.statistics.of("task", "input_stream").ok == 1
+
+
 def test_heartbeats_are_sent_and_answered(crew: Crew) -> None:
     """An agent that says nothing keeps its connection by heartbeats."""
 
