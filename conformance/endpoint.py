@@ -195,7 +195,8 @@ def _table(path: Path) -> dict[str, Any]:
         raise ConfigurationFaulty(f"{path}: cannot be read: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
         raise ConfigurationFaulty(f"{path}: not a text file in UTF-8") from exc
-    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+    # Not only what the parser says of itself: an integer may have more digits than Python takes.
+    except (ValueError, RecursionError) as exc:
         raise ConfigurationFaulty(f"{path}: not TOML: {exc}") from exc
 
 

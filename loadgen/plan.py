@@ -103,5 +103,5 @@ def read_plan_file(path: Path | None) -> PlanFile:
         return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), PlanFile)
     except OSError as fault:
         raise ConfigurationFaulty(f"plan {path}: {fault.strerror}") from fault
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, msgspec.ValidationError) as fault:
+    except (ValueError, RecursionError) as fault:
         raise ConfigurationFaulty(f"plan {path}: {fault}") from fault

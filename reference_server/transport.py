@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from websockets.protocol import State
 
+from reference_server.deadline import Deadline
 from reference_server.frame_bytes import encode_frame
 from reference_server.limits import Limits
 from reference_server.reception import Reception
@@ -81,7 +82,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._turns = Turns(self._loop, self._take_turn)
         self._reception = Reception(self._wire, on_request, limits.handshake_bytes, self._counts.refuse)
         self._is_reading = self._is_paused = self._is_flush_due = self._is_finished = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self._loop)
         self._held: deque[tuple[bytes, bool]] = deque()
         self._held_bytes = self._unsent_bytes = 0
         self._backlog = Backlog(backend.queues, limits.queue_bytes, limits.queues_bytes)
@@ -92,7 +93,7 @@ class WebSocketTransport(asyncio.Protocol):
         """Wait for the handshake."""
         self._transport = cast("asyncio.Transport", transport)
         self._live.add(self)
-        self._timer = self._loop.call_later(self._limits.handshake_timeout_s, self._transport.abort)
+        self._deadline.set(self._limits.handshake_timeout_s, self._transport.abort)
         self._backend.admission.arrive(self)
 
     def data_received(self, data: bytes) -> None:
@@ -132,7 +133,7 @@ class WebSocketTransport(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """End the channels, where nothing has ended them before (T-7)."""
         self._live.discard(self)
-        self._cancel_timer()
+        self._deadline.cancel()
         self._ended(None)
         self._wire.let_go()
         self._backlog.drain()
@@ -207,7 +208,6 @@ class WebSocketTransport(asyncio.Protocol):
         self._admitted = accept.identity
         self._backend.admission.enter(accept.identity)
         self._counts.open_socket(accept.identity.socket.name)
-        self._cancel_timer()
         self._watch_idle()
 
     # Inside an open connection.
@@ -254,7 +254,7 @@ class WebSocketTransport(asyncio.Protocol):
         if left_s <= 0:
             self.close(IDLE_CLOSE_CODE)
         else:
-            self._timer = self._loop.call_later(left_s, self._watch_idle)
+            self._deadline.set(left_s, self._watch_idle)
 
     # Holding back, and writing.
 
@@ -337,12 +337,6 @@ class WebSocketTransport(asyncio.Protocol):
     def _finish(self) -> None:
         """Close our half, and leave the client time to read what was sent before its own half is cut off."""
         self._is_finished = True
-        self._cancel_timer()
-        self._timer = self._loop.call_later(self._limits.linger_s, self._transport.abort)
+        self._deadline.set(self._limits.linger_s, self._transport.abort)
         is_answered = self._wire.close_sent is None or self._wire.close_rcvd is not None
         close_half(self._transport, self.connection_lost, is_answered=is_answered)
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

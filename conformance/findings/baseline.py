@@ -119,12 +119,13 @@ def read(path: Path, *, may_be_missing: bool = False) -> Baseline:
 def _parsed(path: Path, text: str) -> Baseline:
     try:
         baseline = Baseline.model_validate(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, RecursionError) as exc:
-        raise ConfigurationFaulty(f"{path}: not TOML: {exc}") from exc
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigurationFaulty(f"{path}: {where}: {first['msg']}") from exc
+    # Not only what the parser says of itself: an integer may have more digits than Python takes.
+    except (ValueError, RecursionError) as exc:
+        raise ConfigurationFaulty(f"{path}: not TOML: {exc}") from exc
     keys = [entry.key for entry in baseline.known]
     for key in keys:
         if keys.count(key) > 1:

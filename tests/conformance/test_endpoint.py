@@ -128,6 +128,7 @@ def test_what_is_no_websocket_url_is_refused(url: str) -> None:
         'url = "ws://h"\nmore = 1',
         "profile = 1",
         f"profile = {'[' * 100_000}",
+        f"profile = {'1' * 5_000}",
         'url = "ws://h"\n[profile.waived."a/b"]\nreason = ""',
         'url = "ws://h"\n[provisioner]\nkind = "magic"',
         'url = "ws://h"\n[profile.timeouts]\ncase_s = -1',

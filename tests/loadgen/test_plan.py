@@ -40,6 +40,7 @@ def test_a_plan_file_may_say_everything(tmp_path: Path) -> None:
     [
         *("agents = 'many'", "speed = 3", "agents = ", "\udcff", "agents = 0", "agents_per_user = -1"),
         f"agents = {'[' * 100_000}",
+        f"agents = {'1' * 5_000}",
         *(f"connections_per_s = {rate}" for rate in ("0", "inf", "nan")),
     ],
 )

@@ -58,6 +58,7 @@ def test_a_file_written_by_hand_needs_little(tmp_path: Path) -> None:
         ("format = 2\n", "format"),
         ("known = ", "not TOML"),
         (f"known = {'[' * 100_000}", "not TOML"),
+        (f"known = {'1' * 5_000}", "not TOML"),
     ],
 )
 def test_a_faulty_file_is_said_in_one_line(tmp_path: Path, content: str, words: str) -> None:
