@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -152,6 +153,14 @@ def test_a_step_that_lacks_a_process_says_nothing() -> None:
     """What one of two processes has seen is not known."""
     short = step(window(), missing=1)
     assert (short.verdict, short.reasons[0].what) == (Verdict.UNFIT, "processes")
+
+
+@pytest.mark.parametrize(("due", "verdict"), [(3, Verdict.GIVES_WAY), (2, Verdict.UNFIT)])
+def test_an_arrival_that_chance_has_put_off_accuses_no_generator(due: int, verdict: Verdict) -> None:
+    """Of 3.125 arrivals three come; a server that answers none of so few is to blame all the same."""
+    slow = msgspec.structs.replace(PLAN, arrivals=parse_arrivals("1.5625/s", 2.0))
+    made = results(plan=slow, statistics=Statistics(), acts=Counter(started=due, finished=due, due=due))
+    assert judged(Measured(made, window(0), 1.5625, 100, None, "")).verdict is verdict
 
 
 def test_what_found_no_connection_was_not_answered() -> None:
