@@ -53,6 +53,9 @@ def _second_line(summary: dict[str, Any]) -> str:
             line += f", {acts['waited']} waited for a free agent"
     opened, failed = (summary["groups"].get(name, 0) for name in ("opened", "failed"))
     who = f"only {opened} of {opened + failed} groups of agents" if failed else "all"
+    if not summary["load_s"]:
+        # It was interrupted, or given up, before the load.
+        who = f"not all, but {opened} groups of agents,"
     return f"{line}; {who} were ready after {summary['opening_s']:.1f} s"
 
 

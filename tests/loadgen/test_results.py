@@ -223,6 +223,9 @@ def test_who_could_not_be_opened_is_missed() -> None:
     shown = StringIO()
     render(told, Console(file=shown, width=160))
     assert "only 3 of 10 groups of agents were ready" in shown.getvalue()
+    render({**told, "groups": {"opened": 3, "failed": 0}, "load_s": 0.0}, Console(file=shown, width=160))
+    assert "not all, but 3 groups of agents, were ready" in shown.getvalue()
+    assert "; all were" not in shown.getvalue()
 
 
 def test_a_person_reads_what_matters() -> None:
