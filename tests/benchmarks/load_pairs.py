@@ -35,19 +35,22 @@ def measured(options: argparse.Namespace) -> list[Row]:
         for _ in range(options.rounds):
             for name, generator in generators.items():
                 rates[name].append(generator(target.url, options))
-    to_picows = [a / b for a, b in zip(rates["ours"], rates["picows"], strict=True)]
-    to_naive = [a / b for a, b in zip(rates["ours"], rates["naive"], strict=True)]
-    to_unjudged = [a / b for a, b in zip(rates["judged"], rates["ours"], strict=True)]
     unit = "pairs/CPU s"
     return [
         Row("wireproof load, scenario pushes", unit, rates["ours"], "100,000"),
         Row("the same with a judge", unit, rates["judged"]),
         Row("bare picows loop on uvloop", unit, rates["picows"]),
         Row("Locust user on websocket-client", unit, rates["naive"]),
-        Row("ours to picows", "x", to_picows, "at least 0.9"),
-        Row("judged to not judged", "x", to_unjudged, "at least 0.9"),
-        Row("ours to the naive user", "x", to_naive, "at least 5"),
+        _ratio("ours to picows", rates["ours"], rates["picows"], "at least 0.9"),
+        _ratio("judged to not judged", rates["judged"], rates["ours"], "at least 0.9"),
+        _ratio("ours to the naive user", rates["ours"], rates["naive"], "at least 5"),
     ]
+
+
+def _ratio(name: str, ours: list[float], theirs: list[float], bar: str) -> Row:
+    """Hold rounds against each other; that of the best ones tells more where the machine is slow now and then."""
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return Row(name, "x", ratios, bar, {"of the best rounds": round(max(ours) / max(theirs), 3)})
 
 
 def judged(url: str, options: argparse.Namespace) -> float:
