@@ -22,7 +22,7 @@ from reference_server.outcome import Application, Broadcast, Channel, Identity, 
 from reference_server.plain_events import PlainEvents
 from reference_server.redaction import describe_exception
 from reference_server.structured_log import log_event
-from reference_server.traffic import Queues
+from reference_server.traffic import Queues, Uploads
 from reference_server.versions import CRASH_CLOSE_CODE, PhoenixVersion
 from specs.json_text import PlainFields, decode_plain_fields, encode_string
 from specs.message import (
@@ -339,6 +339,7 @@ class Backend:
     limits: Limits = field(default_factory=Limits)
     admission: Admission = field(default_factory=Admission)
     queues: Queues = field(default_factory=Queues)
+    uploads: Uploads = field(default_factory=Uploads)
     counts: Counts = field(default_factory=Counts)
     flushes: Flushes = field(default_factory=Flushes)
     plain_events: PlainEvents | None = None

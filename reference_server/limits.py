@@ -46,6 +46,7 @@ class Limits:
     field_bytes: int = _SHIPPED["field_bytes"]
     queue_bytes: int = _SHIPPED["queue_bytes"]
     queues_bytes: int = _SHIPPED["queues_bytes"]
+    unfinished_bytes: int = _SHIPPED["unfinished_bytes"]
     profile_bytes: int = _SHIPPED["profile_bytes"]
     stored_bytes: int = _SHIPPED["stored_bytes"]
     pending_proposals: int = _SHIPPED["pending_proposals"]

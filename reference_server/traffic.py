@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class FrameBudget:
     """A bucket of frames that fills with time: so many a second in the long run, so many at once.
@@ -99,3 +104,48 @@ class Backlog:
         """Take note that nothing to speak of waits any more."""
         self._own_bytes = 0
         self._noted_bytes = self._queues.note(self._noted_bytes, 0)
+
+
+class Uploads:
+    """What all clients of a server have sent of messages that they have not ended; the one that was begun first is in front."""
+
+    __slots__ = ("begun", "waiting_bytes")
+
+    def __init__(self) -> None:
+        self.begun: dict[Upload, None] = {}
+        self.waiting_bytes = 0
+
+
+class Upload:
+    """What one client has sent of a message that it has not ended.
+
+    Args:
+        uploads: Those of all clients.
+        most_of_all_bytes: What there may be of all.
+        drop: Ends the connection; whose message was begun first has to go.
+
+    """
+
+    __slots__ = ("_bytes", "_most_of_all_bytes", "_uploads", "drop")
+
+    def __init__(self, uploads: Uploads, most_of_all_bytes: int, drop: Callable[[], None]) -> None:
+        self._uploads = uploads
+        self._most_of_all_bytes = most_of_all_bytes
+        self._bytes = 0
+        self.drop = drop
+
+    def note(self, now_bytes: int) -> None:
+        """Take note of how much there is by now: nothing where the message is whole, or the client is gone."""
+        if now_bytes == self._bytes:
+            return
+        uploads = self._uploads
+        uploads.waiting_bytes += now_bytes - self._bytes
+        self._bytes = now_bytes
+        if now_bytes:
+            uploads.begun[self] = None
+        else:
+            uploads.begun.pop(self, None)
+        while uploads.waiting_bytes > self._most_of_all_bytes:
+            first = next(iter(uploads.begun))
+            first.note(0)
+            first.drop()

@@ -24,7 +24,7 @@ from reference_server.reception import Reception
 from reference_server.redaction import describe_exception
 from reference_server.structured_log import log_event
 from reference_server.tls import close_half
-from reference_server.traffic import Backlog, FrameBudget
+from reference_server.traffic import Backlog, FrameBudget, Upload
 from reference_server.turns import LARGE_BYTES, Turns, without_collecting
 from reference_server.versions import CRASH_CLOSE_CODE, IDLE_CLOSE_CODE, STOP_CLOSE_CODE
 from reference_server.wire_protocol import WireProtocol
@@ -86,6 +86,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._held: deque[tuple[bytes, bool]] = deque()
         self._held_bytes = self._unsent_bytes = 0
         self._backlog = Backlog(backend.queues, limits.queue_bytes, limits.queues_bytes)
+        self._upload = Upload(backend.uploads, limits.unfinished_bytes, self._drop_unfinished)
 
     # Called by asyncio.
 
@@ -110,6 +111,7 @@ class WebSocketTransport(asyncio.Protocol):
                 self._wire.receive_data(data)
         finally:
             self._is_reading = False
+        self._upload.note(self._wire.unfinished_bytes())
         self.flush()
 
     def eof_received(self) -> bool:
@@ -136,6 +138,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._deadline.cancel()
         self._ended(None)
         self._wire.let_go()
+        self._upload.note(0)
         self._backlog.drain()
         self._backend.admission.gone(self)
         if self._admitted is not None:
@@ -269,6 +272,10 @@ class WebSocketTransport(asyncio.Protocol):
             self._log(logging.WARNING, "slow_reader_dropped")
             self._counts.slow_readers += 1
             self._transport.abort()
+
+    def _drop_unfinished(self) -> None:
+        self._log(logging.WARNING, "unfinished_message_dropped")
+        self._transport.abort()
 
     def _stop_reading(self) -> None:
         if not self._wire.is_holding():

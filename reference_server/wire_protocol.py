@@ -134,6 +134,10 @@ class WireProtocol(ServerProtocol):
             self._is_between_frames = False
         super().receive_data(data)
 
+    def unfinished_bytes(self) -> int:
+        """Return how much has come that is no whole message, or waits to be carried out."""
+        return len(self.reader.buffer) + len(self._parts) + len(self._cut)
+
     def receive_eof(self) -> None:
         """Take note that the client sends no more."""
         self._leave_lane()

@@ -166,6 +166,26 @@ def test_many_readers_that_never_read_share_one_bound(start_server: Start) -> No
     assert _sockets(server) < before
 
 
+@pytest.mark.parametrize("is_fragmented", [False, True])
+def test_messages_that_are_never_ended_share_one_bound(start_server: Start, is_fragmented: bool) -> None:
+    """Whose was begun first loses its connection, and who ends a message of the same length is served."""
+    server = start_server("--limit", f"unfinished_bytes={8 * MIB}")
+    task = Task(server)
+    message = text("1", "2", task.topic, "x" * 1000, {"text": "x" * 3 * MIB})
+    begun = frame(TEXT, message[14:], fin=False) if is_fragmented else message[: -MIB // 4]
+    with growth_at_most(server, 24 * MIB):
+        uploading = [task.operator.connect(task.client, task.topic) for _ in range(6)]
+        for client in uploading:
+            client.send(begun)
+            assert task.pusher.is_alive()
+        task.pusher.send(message)
+        assert task.pusher.message()[1] == "2"
+    assert [client.end() for client in uploading[:4]] == ["cut"] * 4
+    if not is_fragmented:
+        uploading[-1].send(message[-MIB // 4 :])
+        assert uploading[-1].message()[1] == "2"
+
+
 def test_a_client_that_never_reads_its_replies_is_not_read_from(start_server: Start) -> None:
     """It cannot send much more than the kernels take, memory stays, and it gets every reply once it reads."""
     server = start_server(*FREE_FRAMES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference_server.traffic import Backlog, FrameBudget, Queues
+from reference_server.traffic import Backlog, FrameBudget, Queues, Upload, Uploads
 
 PER_S, BURST = 8, 20
 
@@ -63,3 +63,29 @@ def test_what_waits_for_all_is_bounded_whoever_brings_it() -> None:
     assert two.is_too_much(60, is_own=True)
     one.drain()
     assert not two.is_too_much(60, is_own=True)
+
+
+def test_who_began_first_goes_first() -> None:
+    """What is ended or gone counts no more, and is not dropped for others."""
+    uploads, dropped = Uploads(), []
+    first, second, third = (
+        Upload(uploads, 100, lambda number=number: dropped.append(number)) for number in (1, 2, 3)
+    )
+    first.note(40)
+    second.note(40)
+    first.note(60)
+    assert dropped == []
+    first.note(0)
+    third.note(50)
+    assert (dropped, uploads.waiting_bytes) == ([], 90)
+    first.note(20)
+    assert (dropped, uploads.waiting_bytes) == ([2], 70)
+    third.note(101)
+    assert (dropped, uploads.waiting_bytes, uploads.begun) == ([2, 3], 20, {first: None})
+
+
+def test_one_that_is_too_much_alone_is_dropped() -> None:
+    """Whoever is in front."""
+    uploads, dropped = Uploads(), []
+    Upload(uploads, 100, lambda: dropped.append(1)).note(101)
+    assert (dropped, uploads.waiting_bytes, uploads.begun) == ([1], 0, {})
