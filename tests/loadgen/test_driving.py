@@ -92,7 +92,8 @@ def test_each_arrival_tells_how_late_it_was_taken() -> None:
             gevent.sleep(0.01)
     driver.stop()
     driver.site.timers.close()
-    assert len(driver.late_us) == driver.due
+    # The next one may have become due before it was stopped.
+    assert len(driver.late_us) == driver.offered >= driver.due
     assert sum(late_us > 100_000 for late_us in driver.late_us) >= 9
 
 
