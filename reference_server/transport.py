@@ -292,6 +292,7 @@ class WebSocketTransport(asyncio.Protocol):
                 self._wire.release()
             finally:
                 self._is_reading = False
+            self._upload.note(self._wire.unfinished_bytes())
             self.flush()
         if not (self._wire.is_holding() or self._transport.is_closing()):
             self._transport.resume_reading()

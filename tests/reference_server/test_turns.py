@@ -38,9 +38,10 @@ class Slow:
 
 
 @pytest.fixture
-def running() -> Iterator[Running]:
-    # A server that waits for its clients longer than the tests wait for it.
-    running = Running(Settings(port=0, limits=Limits(linger_s=60), drain_timeout_s=60))
+def running(request: pytest.FixtureRequest) -> Iterator[Running]:
+    # A server that waits for its clients longer than the tests wait for it; other limits come from a test's parameter.
+    limits = Limits(linger_s=60).with_values(getattr(request, "param", {}))
+    running = Running(Settings(port=0, limits=limits, drain_timeout_s=60))
     yield running
     running.stop()
 
@@ -64,6 +65,25 @@ def test_costly_requests_let_others_go_in_between(running: Running, slow: Slow) 
     slow.gate.set()
     assert [greedy.message()[1] for _ in range(6)] == [str(ref) for ref in range(6)]
     assert slow.carried_out.index("other") < slow.carried_out.index("costly 3")
+
+
+@pytest.mark.parametrize("running", [{"unfinished_bytes": 1_000}], indirect=True)
+def test_what_had_to_wait_for_its_turn_is_not_unfinished_any_more(running: Running, slow: Slow) -> None:
+    """Whose requests are all answered loses nothing when another begins a long message."""
+    greedy, other = running.client(), running.client()
+    slow.gate.set()
+    for client in (greedy, other):
+        client.socket.sendall(text("1", "1", "room:1", "phx_join", {}))
+        client.message()
+    greedy.socket.sendall(b"".join(text("1", str(ref), "room:1", f"costly {ref}", {}) for ref in range(6)))
+    assert [greedy.message()[1] for _ in range(6)] == [str(ref) for ref in range(6)]
+    long = text("1", "7", "room:1", "other", {"text": "x" * 900})
+    other.socket.sendall(long[:-10])
+    time.sleep(0.1)
+    greedy.socket.sendall(text("1", "8", "room:1", "costly 8", {}))
+    assert greedy.message()[1] == "8"
+    other.socket.sendall(long[-10:])
+    assert other.message()[1] == "7"
 
 
 def test_the_collector_stays_away_from_a_large_message(running: Running) -> None:
