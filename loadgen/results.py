@@ -47,6 +47,8 @@ class Results:
 
     Attributes:
         missing: How many processes have not told their results.
+        latency_until: `kernel` where latencies end when the generator's kernel had the answer, `read` where they end when it was
+            read, `mixed` where some processes have no stamps of their kernel.
 
     """
 
@@ -67,6 +69,7 @@ class Results:
     server_cpu_s: float | None = None
     gaps: list[Gap] = field(default_factory=list)
     missing: int = 0
+    latency_until: str = "read"
 
     @property
     def offered(self) -> float | None:
@@ -149,6 +152,7 @@ class Results:
             "events": [_event(figures, self.load_s) for figures in self.statistics if figures.has_any],
             "losses": dict(self.losses),
             "gaps": msgspec.to_builtins(self.gaps),
+            "latency_until": self.latency_until,
             "is_latency_valid": not self.bottlenecks,
             "bottlenecks": self.bottlenecks,
             "generator": [
@@ -203,6 +207,7 @@ def results_of(
     made = Results(
         plan, outcome["opening_s"], outcome["load_s"], outcome["is_interrupted"], notes, statistics, losses, acts,
         groups, health, memory, bottlenecks, judgements, [], server_cpu_s, missing=missing,
+        latency_until=_until(outcome["processes"]),
     )  # fmt: skip
     evidence = Evidence(
         tuple(statistics),
@@ -215,6 +220,12 @@ def results_of(
     )
     made.outcomes.extend(objective.judge(evidence) for objective in objectives)
     return made
+
+
+def _until(processes: list[dict[str, Any]]) -> str:
+    # Runs from before there were stamps had none.
+    told = {process.get("has_stamps", False) for process in processes}
+    return "mixed" if len(told) > 1 else "kernel" if told == {True} else "read"
 
 
 def _of_judges(judgements: list[dict[str, Any]]) -> list[str]:
@@ -259,10 +270,12 @@ def _event(figures: Any, load_s: float) -> dict[str, Any]:
 
 def _process(health: dict[str, Any]) -> dict[str, Any]:
     shares = [second["cpu"] for second in health["seconds"]]
+    awake = [second.get("awake", 0.0) for second in health["seconds"]]
     lags = Histogram(dict(health["lags"]))
     return {
         "cpu_mean": round(sum(shares) / len(shares), 4) if shares else 0.0,
         "cpu_max": max(shares, default=0.0),
+        "awake_mean": round(sum(awake) / len(awake), 4) if awake else 0.0,
         "lag_p99_ms": (lags.percentile(99) or 0) / 1000,
         "lag_max_ms": lags.max_us / 1000,
     }

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MS = ("p50_ms", "p99_ms", "p99.9_ms", "max_ms")
 SHOWN_FINDINGS = 20
+SHOWN_AWAKE = 0.005
+"""Less of a core is shown as nothing."""
 
 
 def render(summary: dict[str, Any], console: Console) -> None:
@@ -132,14 +134,17 @@ def _gap(gap: dict[str, Any]) -> str:
 
 
 def _generator(summary: dict[str, Any]) -> str:
-    parts = [
-        f"{each['cpu_mean']:.0%} of a core (at most {each['cpu_max']:.0%}), p99 of lag {each['lag_p99_ms']:.2f} ms"
-        for each in summary["generator"]
-    ]
-    line = f"generator: {'; '.join(parts)}"
+    line = f"generator: {'; '.join(map(_process, summary['generator']))}"
     if summary["load_s"]:
         if summary["judged_facts"]:
             line += f". judge: {summary['judged_facts']} messages, {summary['judge_cpu_s']:.1f} s of CPU"
         if summary["server_cpu_s"] is not None:
             line += f". server: {summary['server_cpu_s'] / summary['load_s']:.0%} of a core"
     return line
+
+
+def _process(each: dict[str, Any]) -> str:
+    told = f"{each['cpu_mean']:.0%} of a core (at most {each['cpu_max']:.0%})"
+    if each["awake_mean"] >= SHOWN_AWAKE:
+        told += f" and {each['awake_mean']:.0%} to be awake in time"
+    return f"{told}, p99 of lag {each['lag_p99_ms']:.2f} ms"

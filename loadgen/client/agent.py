@@ -16,10 +16,10 @@ import msgspec
 from loadgen.client.backoff import Backoff
 from loadgen.client.calls import TIMED_OUT, UNANSWERED, UNKNOWN, UNSENT, Call, Request
 from loadgen.client.channel import MOST_CHANNELS, Channel, TooManyChannels
+from loadgen.client.clock import now_us
 from loadgen.client.connection import Connection
 from loadgen.client.frames import text_frame
 from loadgen.client.rejoins import Rejoins
-from loadgen.client.timers import now_us
 from specs.message import PHX_CLOSE, PHX_ERROR, PHX_JOIN, PHX_REPLY, Message
 from specs.serializer import SERIALIZERS
 from specs.session import ChannelState, Kind, Session

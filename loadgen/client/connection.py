@@ -74,6 +74,7 @@ class Connection:
         "_rest",
         "_send",
         "_socket",
+        "_stamped",
         "_tls",
         "_watcher",
         "is_open",
@@ -91,9 +92,11 @@ class Connection:
         self._socket = socket(route.family, SOCK_STREAM)
         self._socket.setblocking(False)
         self._socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-        self._tls: TlsStream | None = route.tls_stream(self._socket)
-        self._receive: Callable[[int], bytes] = self._tls.receive if self._tls else self._socket.recv
-        self._send: Callable[[bytes], int] = self._tls.send if self._tls else self._socket.send
+        self._stamped = route.stamped(self._socket)
+        raw = self._stamped or self._socket
+        self._tls: TlsStream | None = route.tls_stream(raw)
+        self._receive: Callable[[int], bytes] = self._tls.receive if self._tls else raw.recv
+        self._send: Callable[[bytes], int] = self._tls.send if self._tls else raw.send
         self._fd = self._socket.fileno()
         self._watcher: Any = self._loop.io(self._fd, _WRITE)
         self._events = _WRITE
@@ -193,7 +196,8 @@ class Connection:
         except OSError as fault:
             self._lose(_reason_of(fault))
             return
-        at_us = monotonic_ns() // 1000
+        stamped = self._stamped
+        at_us = monotonic_ns() // 1000 if stamped is None else stamped.came_us
         # What is sent from within callbacks goes out together.
         self._is_corked = True
         try:

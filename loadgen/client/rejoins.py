@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from loadgen.client.timers import now_us
+from loadgen.client.clock import now_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable

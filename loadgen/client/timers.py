@@ -1,37 +1,20 @@
-"""Timers of one process, exact to some microseconds where the system has `timerfd`.
-
-The timers of an event loop on epoll are exact to a millisecond; a fifth of a latency of five would be made up of them.
-"""
+"""Timers of one process, all on one alarm."""
 
 from __future__ import annotations
 
-import ctypes
-import os
-import struct
 import sys
-import time
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Any, Final
+from typing import Final
 
 import gevent
 from gevent.hub import Hub
 
-_CLOCK_MONOTONIC: Final = 1
-_ABSOLUTE: Final = 1
+from loadgen.client.clock import alarm, now_us
+
 _NEVER_US: Final = 1 << 52
 _TICK_US: Final = 10_000
 """Something is due at least as often; of a longer lag, what was due meanwhile is counted as well."""
-_SPEC: Final = struct.Struct("@llll")
-_LEAD_US: Final = 100
-"""What waking up may take: a loop that would sleep wakes up by so much before something is due, and looks until it is."""
-_SLEEP_US: Final = 500
-"""A shorter wait is no sleep, from which waking up is slow, and looking through all of them would take the whole core."""
-
-
-def now_us() -> int:
-    """Return the monotonic time in microseconds."""
-    return time.monotonic_ns() // 1000
 
 
 class Timer:
@@ -51,20 +34,23 @@ class Timer:
 class Timers:
     """Calls what is due on the event loop of this thread, each with the time at which it was due.
 
+    Args:
+        is_exact: Whether the loop is to be awake whenever something is due, though that may take all of its core.
+
     Attributes:
         lags_us: By how much each round of timers came too late, and those that would have come while it was waited for, since
             somebody has last cleared it.
 
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_exact: bool = False) -> None:
         self._hub: Hub = gevent.get_hub()
         self._heap: list[tuple[int, int, Timer]] = []
         self._number = 0
         self._armed_us = _NEVER_US
         self._rang_us = self._lags_from_us = now_us()
         self.lags_us: list[int] = []
-        self._alarm = _alarm(self._hub, self._ring)
+        self._alarm = alarm(self._hub, self._ring, is_exact=is_exact)
 
     def at(self, due_us: int, call: Callable[[int], object]) -> Timer:
         """Call at a time, at once (but not before returning) if that is past."""
@@ -87,6 +73,11 @@ class Timers:
         """Forget all lags, also of what is due already and was not called yet: it was held up by what is over."""
         self.lags_us.clear()
         self._lags_from_us = now_us()
+
+    @property
+    def awake_s(self) -> float:
+        """CPU time that went into being awake before something was due."""
+        return self._alarm.awake_ns / 1e9
 
     def close(self) -> None:
         """Call nothing any more."""
@@ -127,66 +118,3 @@ class Timers:
             call(due_us)
         except Exception:  # noqa: BLE001 - one fault must not end all other timers
             self._hub.handle_error(call, *sys.exc_info())
-
-
-class _TimerFd:
-    """An alarm on Linux' timerfd, which stays readable once it has rung, until it is set again."""
-
-    def __init__(self, hub: Hub, ring: Callable[[], object]) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._fd = self._libc.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._fd < 0:
-            raise OSError(ctypes.get_errno(), "timerfd_create")
-        self._set = self._libc.timerfd_settime
-        self._spec = ctypes.create_string_buffer(_SPEC.size)
-        self._due_us = _NEVER_US
-        self._ring = ring
-        self._watcher = hub.loop.io(self._fd, 1)
-        self._watcher.start(self._rung)
-
-    def set(self, due_us: int) -> None:
-        self._due_us = due_us
-        if due_us - now_us() > _SLEEP_US:
-            due_us -= _LEAD_US
-        # A time of zero would disarm it; one that is past rings at once. Setting it also takes back that it has rung.
-        seconds, rest_us = divmod(max(due_us, 1), 1_000_000)
-        _SPEC.pack_into(self._spec, 0, 0, 0, seconds, rest_us * 1000)
-        self._set(self._fd, _ABSOLUTE, self._spec, None)
-
-    def _rung(self) -> None:
-        # Before its time, it is only left as it is: the loop comes back at once, and sockets get their turn meanwhile.
-        if now_us() >= self._due_us:
-            self._ring()
-
-    def close(self) -> None:
-        self._watcher.stop()
-        self._watcher.close()
-        os.close(self._fd)
-
-
-class _LoopTimer:
-    """An alarm on the event loop's own timer, exact to a millisecond."""
-
-    def __init__(self, hub: Hub, ring: Callable[[], object]) -> None:
-        self._loop = hub.loop
-        self._ring = ring
-        self._timer: Any = None
-
-    def set(self, due_us: int) -> None:
-        self.close()
-        self._timer = self._loop.timer(max(0, due_us - now_us()) / 1e6)
-        self._timer.start(self._ring, update=True)
-
-    def close(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer.close()
-
-
-def _alarm(hub: Hub, ring: Callable[[], object]) -> _TimerFd | _LoopTimer:
-    if sys.platform == "linux":
-        try:
-            return _TimerFd(hub, ring)
-        except (OSError, AttributeError):
-            pass
-    return _LoopTimer(hub, ring)

@@ -132,6 +132,9 @@ def _notes(base: Run, other: Run) -> Iterator[str]:
         was, now = base.summary[key], other.summary[key]
         if was != now:
             yield f"the runs differ in {key}: {was} and {now}"
+    was, now = (run.summary.get("latency_until", "read") for run in (base, other))
+    if was != now:
+        yield f"latency of the runs does not end alike: {was} and {now}; what waking up takes differs"
     for which, run in (("base", base), ("other", other)):
         for bottleneck in run.summary["bottlenecks"]:
             yield f"latency of the {which} run is not valid: {bottleneck}"

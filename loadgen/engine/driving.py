@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from loadgen.client.backoff import Backoff
 from loadgen.client.calls import UNANSWERED, CallFailed
+from loadgen.client.clock import now_us
 from loadgen.client.plays import Play, awaited
-from loadgen.client.timers import now_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from loadgen.client.calls import CallFailed
+from loadgen.client.clock import now_us
 from loadgen.client.plays import All, Pause
-from loadgen.client.timers import now_us
 from loadgen.faults import CannotProvision
 
 if TYPE_CHECKING:

@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loadgen.client.agent import Agent
 from loadgen.client.calls import CallFailed
+from loadgen.client.clock import now_us
 from loadgen.client.plays import Awaitable, Pause, Play
 from loadgen.client.route import NoRoute, route_to
 from loadgen.client.site import Site
-from loadgen.client.timers import now_us
+from loadgen.client.stamps import kernel_clock
+from loadgen.client.timers import Timers
 from loadgen.engine.driving import Closed, Driver, Open
 from loadgen.engine.ending import REST_S, Ending
 from loadgen.faults import CannotTest, LoadError
 from loadgen.judging.tape import JudgeTape
+from loadgen.measure.cores import cores
 from loadgen.measure.health import Health, resident_kib
 from loadgen.provisioning import ControlProvisioner, InventedProvisioner, Provisioner
 from loadgen.scenarios.catalogue import find_scenario
@@ -69,11 +72,15 @@ class Generator:
         self.plan, self.index = plan, index
         api = load(Path(plan.spec) if plan.spec else None)
         try:
-            route = route_to(plan.url, Path(plan.ca) if plan.ca else None)
+            # Closed, a generator runs as fast as answers come; what a stamp costs would be missing there.
+            self._clock = kernel_clock() if plan.arrivals.model == "open" else None
+            route = route_to(plan.url, Path(plan.ca) if plan.ca else None, self._clock)
             control_route = route_to(plan.control_url, Path(plan.ca) if plan.ca else None)
         except NoRoute as fault:
             raise CannotTest(str(fault)) from fault
-        self.site = Site(api, route, heartbeat_s=plan.heartbeat_s, reply_s=plan.reply_s)
+        # To be awake takes a core, which must be nobody else's.
+        timers = Timers(is_exact=plan.arrivals.model == "open" and cores() > plan.processes)
+        self.site = Site(api, route, timers, heartbeat_s=plan.heartbeat_s, reply_s=plan.reply_s)
         self.tape = JudgeTape(self.site.timers, plan.spec) if plan.judge else None
         self.site.tape = self.tape
         self.scenario: Scenario = find_scenario(plan.scenario, plan.parameters)
@@ -85,7 +92,7 @@ class Generator:
             if plan.provisioning == "control"
             else InventedProvisioner(self._seed, self._run)
         )
-        self.health = Health(self.site.timers.lags_us)
+        self.health = Health(timers.lags_us, lambda: timers.awake_s)
         self.driver: Driver | None = None
         self.faults: list[str] = []
         """Why groups could not be opened, each once."""
@@ -296,6 +303,7 @@ class Generator:
             "statistics": self.site.statistics.to_json(),
             "losses": dict(self.site.losses),
             "health": self.health.to_json() | {"least_p99_us": self.site.statistics.least_p99_us()},
+            "has_stamps": self._clock is not None,
             "acts": acts,
             "groups": {"opened": self.opened, "failed": self.failed},
             "memory": {"base_kib": self._base_kib, "agents_kib": self._agents_kib, "agents": self._agents},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,13 +29,15 @@ class Second(msgspec.Struct):
 
     Attributes:
         span_s: How long it really was.
-        cpu: What it took of a core.
+        cpu: What its work took of a core.
+        awake: What it took of it besides, to be awake when something is due: it is free for work.
     """
 
     span_s: float
     cpu: float
     lag_p99_us: int
     lag_max_us: int
+    awake: float = 0.0
 
 
 class Health:
@@ -42,14 +45,17 @@ class Health:
 
     Args:
         lags_us: By how much timers came too late: taken out once a second.
+        awake_s: Tells how much CPU time went into being awake so far.
 
     Attributes:
         late_us: By how much arrivals were taken too late: likewise.
 
     """
 
-    def __init__(self, lags_us: list[int]) -> None:
+    def __init__(self, lags_us: list[int], awake_s: Callable[[], float] = lambda: 0.0) -> None:
         self._lags_us = lags_us
+        self._awake_s = awake_s
+        self._was_awake_s = awake_s()
         self.late_us: list[int] = []
         self._cpu_s = time.process_time()
         self._wall_s = time.monotonic()
@@ -72,9 +78,13 @@ class Health:
         self.late.add_all(self.late_us)
         self.late_us.clear()
         span_s = max(wall_s - self._wall_s, 1e-6)
-        share = (cpu_s - self._cpu_s) / span_s
-        self._cpu_s, self._wall_s = cpu_s, wall_s
-        second = Second(round(span_s, 4), round(share, 4), lags.percentile(99) or 0, lags.max_us)
+        awake_s = self._awake_s()
+        awake = (awake_s - self._was_awake_s) / span_s
+        share = max(0.0, (cpu_s - self._cpu_s) / span_s - awake)
+        self._cpu_s, self._wall_s, self._was_awake_s = cpu_s, wall_s, awake_s
+        second = Second(
+            round(span_s, 4), round(share, 4), lags.percentile(99) or 0, lags.max_us, round(awake, 4)
+        )
         self.seconds.append(second)
         return second
 

@@ -89,7 +89,7 @@ def ours(url: str, options: argparse.Namespace, judge: str = "--no-judge") -> fl
     pairs = sum(
         event["ok"] for row in seconds for event in row["events"] if event["name"] == "task.checkpoint"
     )
-    cpu_s = sum(row["health"]["cpu"] * row["health"]["span_s"] for row in seconds)
+    cpu_s = sum((row["health"]["cpu"] + row["health"]["awake"]) * row["health"]["span_s"] for row in seconds)
     if not pairs:
         raise CannotMeasure("nothing was answered in a whole round")
     return float(pairs / cpu_s)

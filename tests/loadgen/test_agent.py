@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ import pytest
 from loadgen.client.agent import Agent
 from loadgen.client.calls import CallFailed
 from loadgen.client.channel import MOST_CHANNELS, TooManyChannels
+from loadgen.client.clock import now_us
 from loadgen.client.plays import Pause, Play
 from loadgen.client.route import route_to
 from loadgen.client.site import Site
-from loadgen.client.timers import now_us
+from loadgen.client.stamps import KernelClock
 from loadgen.provisioning import ControlProvisioner
 from loadgen.scenarios.scenario import Group
 from specs.loader import load
@@ -31,8 +34,10 @@ Script = Callable[[Group], Any]
 class Crew:
     """A client and a provider of one server."""
 
-    def __init__(self, url: str, ca: Path | None = None, **settings: Any) -> None:
-        route = route_to(url, ca)
+    def __init__(
+        self, url: str, ca: Path | None = None, clock: KernelClock | None = None, **settings: Any
+    ) -> None:
+        route = route_to(url, ca, clock)
         self.site = Site(API, route, **settings)
         run = os.urandom(4).hex()
         self.provisioner = ControlProvisioner(API, route, self.site.timers, url, TOKEN, "1", run)
@@ -328,3 +333,32 @@ def test_tls_is_spoken(start_server: Callable[..., RunningServer], certificates:
         await crew.until(lambda: figures.delivered == 20)
 
     crew.play(script)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="stamps are Linux'")
+@pytest.mark.parametrize("is_encrypted", [False, True])
+def test_with_stamps_no_latency_contains_how_late_a_generator_reads(
+    is_encrypted: bool, start_server: Callable[..., RunningServer], certificates: Certificates
+) -> None:
+    """An answer that waited for its turn has come when the kernel had it; without stamps it is as late as it was read."""
+    server = start_server(*certificates.options) if is_encrypted else start_server()
+    url = server.url.replace("127.0.0.1", "localhost") if is_encrypted else server.url
+    slowest_us = []
+    for clock in (None, KernelClock()):
+        crew = Crew(url, certificates.ca if is_encrypted else None, clock)
+
+        async def script(crew: Crew = crew) -> None:
+            await crew.connected()
+            channels = await crew.group.join(await crew.group.new("task"))
+            for seq in range(3):
+                # What is sent by whoever was told of a message goes out after that.
+                await Pause(crew.site.timers, 0.01)
+                call = channels["provider"].push("checkpoint", {"state": {}, "seq": seq})
+                time.sleep(0.5)  # noqa: ASYNC251 - that is the point
+                (await call).demand()
+
+        crew.play(script)
+        figures = crew.site.statistics.of("task", "checkpoint")
+        slowest_us.append(figures.histograms["service"].max_us)
+    assert slowest_us[0] >= 500_000
+    assert slowest_us[1] < 400_000

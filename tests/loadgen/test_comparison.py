@@ -100,6 +100,14 @@ def test_errors_and_losses_are_compared() -> None:
     assert verdicts(compare(base, other, 0.95, 0.05))[f"{PUSH} errors"] is Verdict.NOISE
 
 
+def test_latencies_that_end_elsewhere_are_told_of() -> None:
+    """A run with the kernel's stamps has no waking up in its latencies, one without has; runs from before had none."""
+    base, other = simulated(1), simulated(2, latency_until="kernel")
+    [note] = compare(base, other, 0.95, 0.05).notes
+    assert "read and kernel" in note
+    assert compare(other, other, 0.95, 0.05).notes == []
+
+
 def failing(seed: int, by_second: dict[int, int], **summary: Any) -> Run:
     """A run in which so many pushes of some seconds failed."""
     run = simulated(seed, **summary)

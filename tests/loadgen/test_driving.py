@@ -11,10 +11,10 @@ import pytest
 
 from loadgen.arrivals import WHOLE, parse_arrivals
 from loadgen.client.calls import CallFailed
+from loadgen.client.clock import now_us
 from loadgen.client.plays import Awaitable
 from loadgen.client.route import Route
 from loadgen.client.site import Site
-from loadgen.client.timers import now_us
 from loadgen.engine.driving import Closed, Driver, Open
 from loadgen.scenarios.scenario import Group, Scenario
 from specs.loader import load

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -67,3 +68,21 @@ def test_a_second_takes_the_lags_out() -> None:
     assert health.lags.total == 3
     health.reset()
     assert (health.lags.total, health.seconds) == (0, [])
+
+
+def test_what_a_process_took_to_be_awake_is_free_for_work() -> None:
+    """It is told apart, so that a generator that only waits is not called out of breath."""
+    took_s = [0.0]
+
+    def awake_s() -> float:
+        return took_s[0]
+
+    health = Health([], awake_s)
+    until_s = time.process_time() + 0.2
+    while time.process_time() < until_s:
+        pass
+    took_s[0] = 0.2
+    second = health.second()
+    assert second.awake * second.span_s == pytest.approx(0.2, abs=0.001)
+    assert second.cpu * second.span_s < 0.1
+    assert health.second().awake == 0

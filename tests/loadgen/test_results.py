@@ -241,3 +241,25 @@ def test_a_person_reads_what_matters() -> None:
         "output_stream",
     ):
         assert part in shown.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("stamps", "until"),
+    [((True, True), "kernel"), ((False,), "read"), ((True, False), "mixed"), ((None,), "read"), ((), "read")],
+)
+def test_it_is_told_where_latencies_end(stamps: tuple[bool | None, ...], until: str) -> None:
+    """With the kernel's stamp only where every process has them; runs from before say nothing."""
+    processes = [process() | ({} if has is None else {"has_stamps": has}) for has in stamps]
+    assert results(*processes, wanted=len(processes)).to_json()["latency_until"] == until
+
+
+def test_what_it_takes_to_be_awake_is_shown_apart() -> None:
+    """A reader sees what the generator's work took of its core, and what it took to be in time for it."""
+    told = process()
+    told["health"]["seconds"] = [{"cpu": 0.3, "awake": 0.6, "lag_p99_us": 1, "lag_max_us": 1, "span_s": 1.0}]
+    summary = results(told).to_json()
+    assert (summary["generator"][0]["cpu_mean"], summary["generator"][0]["awake_mean"]) == (0.3, 0.6)
+    assert summary["is_latency_valid"]
+    shown = StringIO()
+    render(summary, Console(file=shown, width=160))
+    assert "30% of a core (at most 30%) and 60% to be awake in time" in shown.getvalue()

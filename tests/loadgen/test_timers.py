@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import threading
+import time
 from collections.abc import Callable
+from typing import Any
 
 import gevent
 import pytest
 
-from loadgen.client import timers as module
-from loadgen.client.timers import Timers, now_us
+from loadgen.client import clock
+from loadgen.client.clock import now_us
+from loadgen.client.timers import Timers
 
 
 @pytest.fixture(params=["timerfd", "loop"])
 def timers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Timers:
     """Timers on each kind of alarm that the system has."""
     if request.param == "loop":
-        monkeypatch.setattr(module.sys, "platform", "elsewhere")
+        monkeypatch.setattr(clock.sys, "platform", "elsewhere")
     elif sys.platform != "linux":
         pytest.skip("timerfd is Linux'")
     return Timers()
@@ -39,21 +44,52 @@ def test_what_is_due_is_called_in_its_order(timers: Timers) -> None:
     timers.close()
 
 
-def test_a_loop_that_is_awake_early_serves_others_until_something_is_due(
-    timers: Timers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Being awake before the time takes no turn from anybody, and calls nothing before its time."""
-    monkeypatch.setattr(module, "_LEAD_US", 200_000)
+@pytest.mark.skipif(sys.platform != "linux", reason="timerfd is Linux'")
+@pytest.mark.parametrize("is_exact", [False, True])
+def test_a_loop_that_is_awake_early_reads_what_comes(is_exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Being awake before the time takes no turn from any socket, calls nothing before its time, and is told of."""
+    monkeypatch.setattr(clock, "_LEAD_US", 200_000)
+    timers = Timers(is_exact=is_exact)
     called: list[int] = []
-    timers.after(0.25, lambda due_us: called.append(now_us() - due_us))
-    turns = 0
-    with gevent.Timeout(20):
-        while not called:
-            gevent.sleep(0.01)
-            turns += 1
-    assert turns >= 5
+    read: list[int] = []
+    here, there = socket.socketpair()
+    with here, there:
+        watcher: Any = gevent.get_hub().loop.io(here.fileno(), 1)
+        watcher.start(lambda: read.append(len(here.recv(1))))
+        began_us = now_us()
+        writer = threading.Thread(target=written, args=(there, 20))
+        writer.start()
+        timers.after(0.25, lambda due_us: called.append(now_us() - due_us))
+        until(lambda: bool(called))
+        writer.join()
+        watcher.close()
+    assert len(read) >= 15
     assert called[0] >= 0
+    assert 0 < timers.awake_s < (now_us() - began_us) / 1e6
     timers.close()
+
+
+def written(there: socket.socket, count: int) -> None:
+    for _ in range(count):
+        time.sleep(0.01)
+        there.send(b"-")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="timerfd is Linux'")
+def test_an_exact_alarm_does_not_sleep_through_short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes most of a core is only done where it is asked for."""
+    awake_s = []
+    monkeypatch.setattr(clock, "_LEAD_US", 20_000)
+    monkeypatch.setattr(clock, "_SLEEP_US", 50_000)
+    for is_exact in (False, True):
+        timers = Timers(is_exact=is_exact)
+        called: list[int] = []
+        timers.after(0.04, called.append)
+        until(lambda called=called: bool(called))  # type: ignore[misc]
+        awake_s.append(timers.awake_s)
+        timers.close()
+    assert awake_s[0] == 0
+    assert awake_s[1] > 0
 
 
 def test_what_is_cancelled_is_not_called(timers: Timers) -> None:

@@ -12,6 +12,7 @@ import random
 import select
 import signal
 import socket
+import struct
 import time
 from array import array
 from heapq import heappop, heappush
@@ -20,6 +21,8 @@ from pathlib import Path
 from target_server import Answering, framed
 
 READ_BYTES = 65_536
+SO_TIMESTAMPNS = 35
+STAMP_BYTES = 64
 
 
 class Delays:
@@ -57,8 +60,12 @@ class Delaying(Answering):
 
     def readable(self) -> bool:
         """Take what has come; return whether the connection goes on."""
-        data = self._connection.recv(READ_BYTES)
+        data, told, _, _ = self._connection.recvmsg(READ_BYTES, STAMP_BYTES)
         self._came_ns = time.monotonic_ns()
+        for _, kind, stamp in told:
+            if kind == SO_TIMESTAMPNS:
+                seconds, rest_ns = struct.unpack("@ll", stamp)
+                self._came_ns -= time.time_ns() - (seconds * 10**9 + rest_ns)
         if data:
             self.data_received(data)
         return bool(data)
@@ -92,6 +99,7 @@ def serve(listener: socket.socket, delays: Delays) -> None:
         for number, _ in poll.poll(0):
             if number == listener.fileno():
                 connection, _ = listener.accept()
+                connection.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connections[connection.fileno()] = connection, Delaying(connection, delays)
                 poll.register(connection, select.EPOLLIN)

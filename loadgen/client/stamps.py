@@ -1,0 +1,84 @@
+"""Sockets that tell when the kernel had what is read from them, so that no latency contains what the reader took to get there."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from _socket import SOL_SOCKET, socket
+from contextlib import closing
+from time import monotonic_ns, time_ns
+from typing import Final
+
+_TIMESTAMPS: Final = 35
+"""SO_TIMESTAMPNS of Linux (asm-generic/socket.h), which the standard library does not name."""
+_STAMP: Final = struct.Struct("@ll")
+"""A time of day, in seconds and nanoseconds."""
+_ROOM: Final = 64
+_STEP_NS: Final = 100_000
+"""By so much the time of day does not move against the monotonic clock between two readings, unless somebody has set it."""
+
+
+class KernelClock:
+    """Turns the kernel's stamps, which are times of day, into monotonic times; shared by all sockets of a process."""
+
+    __slots__ = ("_offset_ns",)
+
+    def __init__(self) -> None:
+        self._offset_ns = time_ns() - monotonic_ns()
+
+    def us(self, stamp: bytes) -> int:
+        """Return the monotonic time of a stamp; now where that cannot be told, and never later than now."""
+        # In this order, what has come seems younger than it is where the process is interrupted in between, never older.
+        of_day_ns = time_ns()
+        now_ns = monotonic_ns()
+        offset_ns = of_day_ns - now_ns
+        moved_ns, self._offset_ns = offset_ns - self._offset_ns, offset_ns
+        if not -_STEP_NS < moved_ns < _STEP_NS:
+            return now_ns // 1000
+        seconds, rest_ns = _STAMP.unpack(stamp)
+        at_ns: int = min(seconds * 1_000_000_000 + rest_ns - offset_ns, now_ns)
+        return at_ns // 1000
+
+
+class StampedSocket:
+    """A socket that is read with stamps.
+
+    Where several messages were waiting, the stamp is that of the last: none seems to have come before it has.
+
+    Attributes:
+        came_us: When the kernel had what was read last.
+        send: The socket's own.
+
+    Raises:
+        OSError: If the system has no stamps.
+
+    """
+
+    __slots__ = ("_clock", "_receive", "came_us", "send")
+
+    def __init__(self, raw: socket, clock: KernelClock) -> None:
+        raw.setsockopt(SOL_SOCKET, _TIMESTAMPS, 1)
+        self._clock = clock
+        self._receive = raw.recvmsg
+        self.send = raw.send
+        self.came_us = 0
+
+    def recv(self, count: int) -> bytes:
+        """Read as the socket would."""
+        data, told, _, _ = self._receive(count, _ROOM)
+        # The end of a connection has none, nor has what came just when stamps were asked for.
+        self.came_us = self._clock.us(told[0][2]) if told else monotonic_ns() // 1000
+        return data
+
+
+def kernel_clock() -> KernelClock | None:
+    """Return a clock for sockets to be read with stamps; None where the system has none."""
+    if sys.platform != "linux":
+        return None
+    clock = KernelClock()
+    try:
+        with closing(socket()) as probe:
+            StampedSocket(probe, clock)
+    except OSError:
+        return None
+    return clock
