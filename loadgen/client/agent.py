@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 import msgspec
 
-from loadgen.client.backoff import Backoff
 from loadgen.client.calls import TIMED_OUT, UNANSWERED, UNKNOWN, UNSENT, Call, Request
 from loadgen.client.channel import MOST_CHANNELS, Channel, TooManyChannels
 from loadgen.client.clock import now_us
+from loadgen.client.comeback import Comeback
 from loadgen.client.connection import Connection
+from loadgen.client.entries import ENDED, GIVEN_UP, OPENED, RECEIVED, SENT
 from loadgen.client.frames import text_frame
 from loadgen.client.rejoins import Rejoins
 from specs.message import PHX_CLOSE, PHX_ERROR, PHX_JOIN, PHX_REPLY, Message
@@ -27,7 +28,8 @@ from specs.session import ChannelState, Kind, Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadgen.client.site import Site, Tape
+    from loadgen.client.entries import Note
+    from loadgen.client.site import Site
     from loadgen.measure.statistics import Figures
 
 CONNECT: Final = "connect"
@@ -53,7 +55,7 @@ class Agent:
     """
 
     __slots__ = (
-        "_backoff",
+        "_comeback",
         "_connecting",
         "_connection",
         "_is_wanted",
@@ -63,24 +65,24 @@ class Agent:
         "calls",
         "channels",
         "connection_count",
+        "note",
         "number",
         "send",
         "session",
         "site",
-        "tape",
     )
 
     def __init__(self, site: Site, number: int, url: str, agent_id: str) -> None:
         self.site = site
         self.number = number
         self.agent_id = agent_id
-        self.tape: Tape | None = site.tape
+        self.note: Note | None = site.note
         self.session = Session(_V2, heartbeat_interval_s=site.heartbeat_s)
         self.channels: dict[str, Channel] = {}
         self.calls: dict[str, Call] = {}
         self.connection_count = 0
         self.send: Callable[[bytes], object] = _nowhere
-        self._backoff: Backoff | None = None
+        self._comeback: Comeback | None = None
         self._url = url
         self._connection: Connection | None = None
         self._connecting: Request | None = None
@@ -94,11 +96,22 @@ class Agent:
         """Whether it is connected."""
         return self._connection is not None and self._connection.is_open
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it has no connection and wants one."""
+        return self._is_wanted and self._connection is None
+
     def connect(self, intended_us: int = 0) -> Call:
         """Connect, and from now on stay connected."""
         self._is_wanted = True
         self.site.look_after(self)
-        return self._connect(intended_us)
+        at_us = now_us()
+        figures = self.site.statistics.of(SOCKET, CONNECT)
+        figures.sent += 1
+        call = self._connecting = Request(figures, at_us, intended_us or at_us)
+        self._connection = Connection(self.site.route, self._url, self)
+        self.send = self._connection.send
+        return call
 
     def join(self, topic: str, payload: Any = None, intended_us: int = 0) -> Call:
         """Join a topic; the channel is in `channels` once that is answered by ok.
@@ -193,11 +206,11 @@ class Agent:
         """Take the connection."""
         self.connection_count += 1
         self.site.opened()
-        self._backoff = None
+        self._comeback = None
         # Heartbeats of agents that came at once are spread over the interval.
         self.session.connected(at_us / 1e6 - uniform(0, self.site.heartbeat_s))  # noqa: S311 - no secret
-        if self.tape is not None:
-            self.tape.opened(self)
+        if self.note is not None:
+            self.note((OPENED, self.number, self.agent_id))
         if self._connecting is not None:
             connecting, self._connecting = self._connecting, None
             connecting.answered({"status": "ok", "response": {}}, at_us)
@@ -205,8 +218,9 @@ class Agent:
 
     def on_text(self, text: bytes, at_us: int) -> None:
         """Take a message."""
-        if self.tape is not None:
-            self.tape.received(self, at_us, text)
+        note = self.note
+        if note is not None:
+            note((RECEIVED, self.number, at_us, text))
         try:
             join_ref, ref, topic, event, payload = _decode(text)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -237,34 +251,13 @@ class Agent:
         self._down(reason)
         self._come_back()
 
-    # Connecting
-
-    def _connect(self, intended_us: int) -> Call:
-        at_us = now_us()
-        figures = self.site.statistics.of(SOCKET, CONNECT)
-        figures.sent += 1
-        call = self._connecting = Request(figures, at_us, intended_us or at_us)
-        self._connection = Connection(self.site.route, self._url, self)
-        self.send = self._connection.send
-        return call
+    # Connections that are lost
 
     def _come_back(self) -> None:
         if not self._is_wanted:
             return
-        self._backoff = self._backoff or Backoff()
-        self.site.timers.after(self._backoff.next_s(), self._take_turn)
-
-    def _take_turn(self, _due_us: int) -> None:
-        if self._is_away:
-            self.site.timers.at(self.site.turn_us(), self._connect_again)
-
-    def _connect_again(self, due_us: int) -> None:
-        if self._is_away:
-            self._connect(due_us)
-
-    @property
-    def _is_away(self) -> bool:
-        return self._is_wanted and self._connection is None
+        self._comeback = self._comeback or Comeback(self)
+        self._comeback.begin()
 
     def _down(self, reason: str) -> None:
         connection, self._connection = self._connection, None
@@ -279,8 +272,8 @@ class Agent:
         if self._is_wanted:
             self.site.losses[reason] += 1
             self._rejoins.lost_at_us = self._rejoins.lost_at_us or now_us()
-        if was_open and self.tape is not None:
-            self.tape.ended(self)
+        if was_open and self.note is not None:
+            self.note((ENDED, self.number))
         self.session.disconnected()
         # Who waited for an event is resumed by that, and may leave its topic at once.
         for channel in tuple(self.channels.values()):
@@ -309,8 +302,8 @@ class Agent:
         call.figures.sent += 1
         self.calls[message.ref] = call
         data = _V2.encode_client(message).data
-        if self.tape is not None:
-            self.tape.sent(self, at_us, data)
+        if self.note is not None:
+            self.note((SENT, self.number, at_us, data))
         self.send(text_frame(data))
         return call
 
@@ -341,8 +334,8 @@ class Agent:
     def _give_up(self, at_us: int) -> None:
         limit_us = at_us - self.site.reply_s * 1e6
         for ref in [ref for ref, call in self.calls.items() if call.sent_us < limit_us]:
-            if self.tape is not None:
-                self.tape.unanswered(self, ref)
+            if self.note is not None:
+                self.note((GIVEN_UP, self.number, ref))
             self.calls.pop(ref).lost(TIMED_OUT)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 
 from loadgen.client.calls import UNSENT, Call, CallFailed, Probe
+from loadgen.client.entries import SENT
 from loadgen.client.frames import text_frame
 from loadgen.client.plays import Awaitable
 from loadgen.client.relays import Receiver, relayed_events
@@ -19,7 +20,8 @@ from loadgen.client.relays import Receiver, relayed_events
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadgen.client.site import Site, Tape
+    from loadgen.client.entries import Note
+    from loadgen.client.site import Site
     from loadgen.measure.statistics import Figures
     from specs.model import Topic
     from specs.session import Session
@@ -37,7 +39,7 @@ class Owner(Protocol):
     site: Site
     session: Session
     calls: dict[str, Call]
-    tape: Tape | None
+    note: Note | None
     number: int
     agent_id: str
     send: Callable[[bytes], object]
@@ -175,8 +177,9 @@ class Channel:
                 self.receiver.own.appendleft(key)
             for receiver in self.audience:
                 receiver.expect(key, payload, call)
-        if agent.tape is not None:
-            agent.tape.sent(agent, at_us, text)
+        note = agent.note
+        if note is not None:
+            note((SENT, agent.number, at_us, text))
         send(text_frame(text))
         return call
 
@@ -192,8 +195,9 @@ class Channel:
         agent.calls[ref] = call
         call.figures.sent += 1
         text = _encode((self.join_ref, ref, self.topic, event, payload))
-        if agent.tape is not None:
-            agent.tape.sent(agent, at_us, text)
+        note = agent.note
+        if note is not None:
+            note((SENT, agent.number, at_us, text))
         agent.send(text_frame(text))
         return call
 

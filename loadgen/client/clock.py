@@ -6,6 +6,7 @@ The timers of an event loop on epoll are exact to a millisecond; a fifth of a la
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import struct
 import sys
@@ -26,9 +27,14 @@ _CLOCK_MONOTONIC: Final = 1
 _ABSOLUTE: Final = 1
 _SPEC: Final = struct.Struct("@llll")
 _LEAD_US: Final = 100
-"""What waking up may take: a loop wakes up by so much before something is due, and stays awake until it is."""
-_SLEEP_US: Final = 500
-"""A shorter wait is slept through to its end where the alarm need not be exact: being awake in all of them would take the whole core."""
+"""What waking up may take: a loop that is to be awake in time stops sleeping so long before something is due."""
+
+ALWAYS_AWAKE: Final = 0.0
+"""The loop is awake whenever something is due, though that may take all of its core."""
+MOSTLY_AWAKE: Final = 500.0
+"""It is so after waits that are long enough for that to take little of its core."""
+NEVER_AWAKE: Final = math.inf
+"""It sleeps until something is due."""
 
 
 def now_us() -> int:
@@ -64,11 +70,11 @@ class TimerFd(Alarm):
     Args:
         hub: Of the loop.
         ring: Is called.
-        is_exact: Whether the loop is to be awake however short the wait, though that may take all of its core.
+        awake_beyond_us: After waits that are longer, the loop is to be awake already when the alarm is due.
 
     """
 
-    def __init__(self, hub: Hub, ring: Callable[[], object], *, is_exact: bool) -> None:
+    def __init__(self, hub: Hub, ring: Callable[[], object], awake_beyond_us: float) -> None:
         super().__init__(hub, ring)
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._fd = self._libc.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
@@ -77,7 +83,7 @@ class TimerFd(Alarm):
         self._set = self._libc.timerfd_settime
         self._spec = ctypes.create_string_buffer(_SPEC.size)
         self._due_us = 0
-        self._least_sleep_us = 0 if is_exact else _SLEEP_US
+        self._awake_beyond_us = awake_beyond_us
         # What the loop waits for, seen without the loop.
         self._sources: Any = (
             _epoll.fromfd(os.dup(self._loop.fileno())) if self._loop.backend == "epoll" else None
@@ -88,7 +94,7 @@ class TimerFd(Alarm):
     def set(self, due_us: int) -> None:
         """Ring at a time."""
         self._due_us = due_us
-        if due_us - now_us() > self._least_sleep_us:
+        if due_us - now_us() > self._awake_beyond_us:
             due_us -= _LEAD_US
         # A time of zero would disarm it; one that is past rings at once. Setting it also takes back that it has rung.
         seconds, rest_us = divmod(max(due_us, 1), 1_000_000)
@@ -140,11 +146,11 @@ class LoopTimer(Alarm):
             self._timer.close()
 
 
-def alarm(hub: Hub, ring: Callable[[], object], *, is_exact: bool) -> Alarm:
+def alarm(hub: Hub, ring: Callable[[], object], awake_beyond_us: float) -> Alarm:
     """Return the best alarm that the system has."""
     if sys.platform == "linux":
         try:
-            return TimerFd(hub, ring, is_exact=is_exact)
+            return TimerFd(hub, ring, awake_beyond_us)
         except (OSError, AttributeError):
             # No timerfd in this kernel, or in this C library.
             pass

@@ -10,21 +10,13 @@ from loadgen.client.timers import Timers
 from loadgen.measure.statistics import Figures, Statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from loadgen.client.entries import Note
     from loadgen.client.route import Route
     from specs.model import Api
 
 TICKS_A_S: Final = 100
 FLUSH_EVERY: Final = 5
 """Ticks between two times that recorded values are counted: many at once would take too long."""
-
-
-class Known(Protocol):
-    """An agent, as it is told from others."""
-
-    number: int
-    agent_id: str
 
 
 class Ticking(Protocol):
@@ -36,36 +28,12 @@ class Ticking(Protocol):
         """Do what is due."""
 
 
-class Tape(Protocol):
-    """Takes down what agents do and see, for the judge."""
-
-    def opened(self, agent: Known) -> None:
-        """An agent has a connection."""
-
-    def sent(self, agent: Known, at_us: int, text: bytes) -> None:
-        """It is about to send a message."""
-
-    def received(self, agent: Known, at_us: int, text: bytes) -> None:
-        """It has got a message."""
-
-    def unanswered(self, agent: Known, ref: str) -> None:
-        """It waits no more for the answer to a message."""
-
-    def ended(self, agent: Known) -> None:
-        """Its connection is over."""
-
-    def made(self, topic: str, roles: Mapping[str, str], params: Mapping[str, Any]) -> None:
-        """A resource was made."""
-
-    def settled(self, topic: str) -> None:
-        """Nothing of what was answered is on its way any more on a topic."""
-
-
 @dataclass(slots=True)
 class Site:
     """What agents share: how to get to the server, what time it is, where figures go.
 
     Attributes:
+        note: Takes down what agents do and see; None where nobody judges it.
         heartbeat_s: How often each agent sends one.
         reply_s: How long an answer is waited for.
         losses: Connections lost or not opened, by reason.
@@ -76,7 +44,7 @@ class Site:
     route: Route
     timers: Timers = field(default_factory=Timers)
     statistics: Statistics = field(default_factory=Statistics)
-    tape: Tape | None = None
+    note: Note | None = None
     heartbeat_s: float = 30.0
     reply_s: float = 10.0
     losses: Counter[str] = field(default_factory=Counter)

@@ -10,7 +10,7 @@ from typing import Final
 import gevent
 from gevent.hub import Hub
 
-from loadgen.client.clock import alarm, now_us
+from loadgen.client.clock import NEVER_AWAKE, alarm, now_us
 
 _NEVER_US: Final = 1 << 52
 _TICK_US: Final = 10_000
@@ -35,7 +35,7 @@ class Timers:
     """Calls what is due on the event loop of this thread, each with the time at which it was due.
 
     Args:
-        is_exact: Whether the loop is to be awake whenever something is due, though that may take all of its core.
+        awake_beyond_us: After waits that are longer, the loop is awake already when something is due.
 
     Attributes:
         lags_us: By how much each round of timers came too late, and those that would have come while it was waited for, since
@@ -43,14 +43,14 @@ class Timers:
 
     """
 
-    def __init__(self, *, is_exact: bool = False) -> None:
+    def __init__(self, awake_beyond_us: float = NEVER_AWAKE) -> None:
         self._hub: Hub = gevent.get_hub()
         self._heap: list[tuple[int, int, Timer]] = []
         self._number = 0
         self._armed_us = _NEVER_US
         self._rang_us = self._lags_from_us = now_us()
         self.lags_us: list[int] = []
-        self._alarm = alarm(self._hub, self._ring, is_exact=is_exact)
+        self._alarm = alarm(self._hub, self._ring, awake_beyond_us)
 
     def at(self, due_us: int, call: Callable[[int], object]) -> Timer:
         """Call at a time, at once (but not before returning) if that is past."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loadgen.client.agent import Agent
 from loadgen.client.calls import CallFailed
-from loadgen.client.clock import now_us
+from loadgen.client.clock import ALWAYS_AWAKE, MOSTLY_AWAKE, NEVER_AWAKE, now_us
 from loadgen.client.plays import Awaitable, Pause, Play
 from loadgen.client.route import NoRoute, route_to
 from loadgen.client.site import Site
@@ -78,11 +78,10 @@ class Generator:
             control_route = route_to(plan.control_url, Path(plan.ca) if plan.ca else None)
         except NoRoute as fault:
             raise CannotTest(str(fault)) from fault
-        # To be awake takes a core, which must be nobody else's.
-        timers = Timers(is_exact=plan.arrivals.model == "open" and cores() > plan.processes)
+        timers = Timers(_awake_beyond_us(plan))
         self.site = Site(api, route, timers, heartbeat_s=plan.heartbeat_s, reply_s=plan.reply_s)
         self.tape = JudgeTape(self.site.timers, plan.spec) if plan.judge else None
-        self.site.tape = self.tape
+        self.site.note = self.tape.note if self.tape is not None else None
         self.scenario: Scenario = find_scenario(plan.scenario, plan.parameters)
         self._seed, self._run = f"{plan.seed}", f"{plan.run}-{index}"
         self.provisioner: Provisioner = (
@@ -309,3 +308,11 @@ class Generator:
             "memory": {"base_kib": self._base_kib, "agents_kib": self._agents_kib, "agents": self._agents},
             "faults": [*self.faults, *self.site.faults],
         }
+
+
+def _awake_beyond_us(plan: Plan) -> float:
+    if plan.arrivals.model == "closed":
+        # Nothing has a time at which it is to come; what sleeping costs is less than what being awake does.
+        return NEVER_AWAKE
+    # To be always awake takes a core, which must be nobody else's.
+    return ALWAYS_AWAKE if cores() > plan.processes else MOSTLY_AWAKE

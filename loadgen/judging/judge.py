@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from loadgen.client.entries import ENDED, GIVEN_UP, MADE, OPENED, RECEIVED, SENT, SETTLED
 from loadgen.judging.segments import is_closed, read
-from loadgen.judging.tape import ENDED, MADE, OPENED, RECEIVED, SENT, SETTLED, UNANSWERED
 from specs.history.checker import Checker
 from specs.history.facts import Fact, Invoked, Recorder, Status
 from specs.loader import load
@@ -58,7 +58,7 @@ class Judge:
             RECEIVED: self._received,
             OPENED: self._open,
             ENDED: self._end,
-            UNANSWERED: self._unanswered,
+            GIVEN_UP: self._unanswered,
             MADE: self._made,
             SETTLED: self._settled,
         }

@@ -52,16 +52,15 @@ class Writer:
         self._bytes = 0
         self._fd = self._open()
 
-    def write(self, chunk: bytearray) -> None:
-        """Write a chunk, of which the first bytes are left free for its length.
+    def write(self, chunks: bytes | bytearray) -> None:
+        """Write chunks, each with its length before it.
 
         Raises:
             TapeTooLong: If the reader is too far behind, or the disk too full.
             OSError: If it cannot be written.
 
         """
-        chunk[:HEAD_BYTES] = (len(chunk) - HEAD_BYTES).to_bytes(HEAD_BYTES, "big")
-        self._write(chunk)
+        self._write(chunks)
         if self._bytes >= SEGMENT_BYTES:
             self._roll()
 
@@ -83,7 +82,7 @@ class Writer:
     def _open(self) -> int:
         return os.open(self._folder / f"{self._number}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
-    def _write(self, data: bytearray) -> None:
+    def _write(self, data: bytes | bytearray) -> None:
         self._bytes += len(data)
         with memoryview(data) as left:
             written = 0

@@ -1,4 +1,4 @@
-"""Takes down what agents do and see, for the judge's process; on the hot path it is packed at once, so that nothing is kept.
+"""Takes down what agents do and see, for the judge's process; it is packed in small batches, so that nearly nothing is kept.
 
 It goes to the judge by the disk (`segments`), so that neither waits for the other: what is not judged while the load lasts is so after it.
 """
@@ -11,34 +11,22 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import gevent
 import msgspec
 
 from loadgen.judging.segments import HEAD_BYTES, TapeTooLong, Writer, left_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from loadgen.client.site import Known
+    from loadgen.client.entries import Entry, Note
     from loadgen.client.timers import Timers
 
-SENT: Final = 0
-RECEIVED: Final = 1
-OPENED: Final = 2
-ENDED: Final = 3
-UNANSWERED: Final = 4
-MADE: Final = 5
-SETTLED: Final = 6
-
 FLUSH_S: Final = 0.02
-SOON_S: Final = 0.002
 LAST_WORDS_S: Final = 0.5
 """How long a judge that is waited for no longer may take to say what it has found."""
-MUCH_BYTES: Final = 16_384
-"""What has come between two flushes: then the next one comes soon, for what waits pushes all else out of the caches."""
-
-_ARRAY: Final = 0xDD
-"""First byte of an array of msgpack whose length takes four bytes."""
-_HEAD: Final = bytes(HEAD_BYTES) + bytes([_ARRAY]) + bytes(4)
+MANY: Final = 64
+"""Entries that are packed at once: each alone takes longer, and if more were kept, they would push all else out of the caches."""
+MUCH_BYTES: Final = 32_768
+"""What is packed goes to the disk without waiting for the next flush."""
 
 _append: Final = msgspec.msgpack.Encoder().encode_into
 
@@ -50,6 +38,10 @@ class JudgeTape:
         timers: For its flushes.
         spec: Folder of documents; None for the shipped ones.
 
+    Attributes:
+        note: Takes an entry down.
+        fault: Why nothing more is taken down; None as long as it is.
+
     """
 
     def __init__(self, timers: Timers, spec: str | None) -> None:
@@ -59,42 +51,15 @@ class JudgeTape:
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             [*command, *([spec] if spec else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        self._packed = bytearray(_HEAD)
-        self._count = 0
+        self._entries: list[Entry] = []
+        self.note: Note = self._entries.append
+        self._packed = bytearray()
         self.fault: str | None = None
-        """Why nothing more is taken down; None as long as it is."""
         self._timers = timers
         self._timer = timers.after(FLUSH_S, self._flush)
-
-    def opened(self, agent: Known) -> None:
-        """Take down that an agent has a connection."""
-        self._take((OPENED, agent.number, agent.agent_id))
-
-    def sent(self, agent: Known, at_us: int, text: bytes) -> None:
-        """Take down a message that is about to be sent."""
-        self._count += 1
-        _append((SENT, agent.number, at_us, text), self._packed, -1)
-
-    def received(self, agent: Known, at_us: int, text: bytes) -> None:
-        """Take down a message that has come."""
-        self._count += 1
-        _append((RECEIVED, agent.number, at_us, text), self._packed, -1)
-
-    def unanswered(self, agent: Known, ref: str) -> None:
-        """Take down that an answer is waited for no more."""
-        self._take((UNANSWERED, agent.number, ref))
-
-    def ended(self, agent: Known) -> None:
-        """Take down the end of a connection."""
-        self._take((ENDED, agent.number))
-
-    def made(self, topic: str, roles: Mapping[str, str], params: Mapping[str, Any]) -> None:
-        """Take down that a resource was made."""
-        self._take((MADE, topic, dict(roles), dict(params)))
-
-    def settled(self, topic: str) -> None:
-        """Take down that nothing of what was answered is on its way."""
-        self._take((SETTLED, topic))
+        # Called in each turn of the loop, before it waits.
+        self._turns: Any = gevent.get_hub().loop.prepare()
+        self._turns.start(self._turn)
 
     def verdict(self, within_s: float | None = None) -> dict[str, Any]:
         """Write what is left, and wait for what the judge says; to be called from a greenlet.
@@ -104,6 +69,9 @@ class JudgeTape:
 
         """
         self._timer.cancel()
+        self._turns.stop()
+        self._turns.close()
+        self._pack()
         self._write()
         self._writer.close()
         try:
@@ -139,27 +107,38 @@ class JudgeTape:
             out, _ = self._process.communicate(timeout=LAST_WORDS_S)
         return out
 
-    def _take(self, entry: tuple[Any, ...]) -> None:
-        self._count += 1
-        _append(entry, self._packed, -1)
+    def _turn(self) -> None:
+        if len(self._entries) >= MANY:
+            self._pack()
+            if len(self._packed) >= MUCH_BYTES:
+                self._write()
 
     def _flush(self, _due_us: int) -> None:
-        pause_s = SOON_S if len(self._packed) > MUCH_BYTES else FLUSH_S
-        self._timer = self._timers.after(pause_s, self._flush)
+        self._timer = self._timers.after(FLUSH_S, self._flush)
+        self._pack()
         self._write()
 
-    def _write(self) -> None:
-        if not self._count:
+    def _pack(self) -> None:
+        entries, packed, at = self._entries, self._packed, len(self._packed)
+        if not entries:
             return
-        packed, count = self._packed, self._count
-        self._count = 0
-        if self.fault is None:
-            packed[len(_HEAD) - 4 : len(_HEAD)] = count.to_bytes(4, "big")
+        packed += bytes(HEAD_BYTES)
+        try:
+            _append(entries, packed, -1)
+            packed[at : at + HEAD_BYTES] = (len(packed) - at - HEAD_BYTES).to_bytes(HEAD_BYTES, "big")
+        except (TypeError, ValueError, OverflowError) as fault:
+            # Only parameters of a scenario can be what is no data.
+            del packed[at:]
+            self.fault = self.fault or f"something could not be written down: {fault}"
+        entries.clear()
+
+    def _write(self) -> None:
+        # A history with holes would accuse the innocent: after a fault all that comes is dropped.
+        if self._packed and self.fault is None:
             try:
-                self._writer.write(packed)
+                self._writer.write(self._packed)
             except TapeTooLong as fault:
                 self.fault = str(fault)
             except OSError as fault:
                 self.fault = f"the tape could not be written: {fault.strerror}"
-        # A history with holes would accuse the innocent: after a fault all that comes is dropped.
-        del packed[len(_HEAD) :]
+        self._packed.clear()

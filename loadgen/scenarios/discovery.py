@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from loadgen.client.entries import SETTLED
 from loadgen.scenarios.scenario import Group, Scenario
 
 if TYPE_CHECKING:
@@ -82,5 +83,5 @@ class DiscoveryBrowsing(Scenario):
         payload = {"capability": CAPABILITIES[0], "filters": {"max_price": "0"}}
         for call in [channel.probe("discover", payload) for channel in channels if channel.is_joined]:
             await call
-        if groups[0].site.tape is not None:
-            groups[0].site.tape.settled(TOPIC)
+        if groups[0].site.note is not None:
+            groups[0].site.note((SETTLED, TOPIC))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import deepcopy
 from random import Random
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from loadgen.client.calls import CallFailed
+from loadgen.client.entries import MADE, SETTLED
 from loadgen.client.plays import All, Pause, Play, Script
 from specs.signing import signed_bytes
 
@@ -192,9 +194,8 @@ class Group:
         for channel in channels.values():
             if channel.receiver is not None:
                 channel.receiver.settle()
-        tape = self.site.tape
-        if tape is not None:
-            tape.settled(next(iter(channels.values())).topic)
+        if self.site.note is not None:
+            self.site.note((SETTLED, next(iter(channels.values())).topic))
 
     def signed(self, role: str, topic: str, event: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Return a payload with the signatures that the documents want of its sender; the time taken is told apart."""
@@ -218,8 +219,8 @@ class Group:
             role: identity.agent_id for role, identity in self.identities.items() if not role.endswith(AGAIN)
         }
         topic = await self.provisioner.create_resource(family, roles, params)
-        if self.site.tape is not None:
-            self.site.tape.made(topic, roles, params)
+        if self.site.note is not None:
+            self.site.note((MADE, topic, roles, deepcopy(dict(params))))
         return topic
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="CP
 @pytest.mark.parametrize(
     ("name", "options", "count"),
     [
-        ("load_pairs.py", ("--rounds", "1", "--round-s", "3", "--connections", "4"), 7),
+        ("load_pairs.py", ("--rounds", "1", "--round-s", "3", "--connections", "4", "--turns", "2"), 6),
         ("load_agents.py", ("--rounds", "1", "--round-s", "1", "--agents", "40"), 3),
         ("load_truth.py", ("--rounds", "1", "--round-s", "2", "--rates", "100", "--stall-periods", "1"), 6),
     ],

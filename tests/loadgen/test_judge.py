@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from loadgen.client.entries import ENDED, GIVEN_UP, MADE, OPENED, RECEIVED, SENT, SETTLED
 from loadgen.judging.judge import NICENESS, Judge
 from loadgen.judging.segments import HEAD_BYTES, Writer
-from loadgen.judging.tape import ENDED, MADE, OPENED, RECEIVED, SENT, SETTLED, UNANSWERED
 from specs.loader import load
 
 API = load()
@@ -86,7 +86,7 @@ def test_what_was_not_answered_may_have_happened() -> None:
     """A push that is given up accuses nobody, whether its relay came or not."""
     for relayed in (0, 1):
         tape = joined(1, 2) + pushed(0, relayed=relayed, is_answered=False)
-        assert judged([*tape, (UNANSWERED, 2, "2"), (SETTLED, TOPIC)]) == {}
+        assert judged([*tape, (GIVEN_UP, 2, "2"), (SETTLED, TOPIC)]) == {}
 
 
 def test_two_connections_of_one_agent_are_two() -> None:
@@ -97,7 +97,8 @@ def test_two_connections_of_one_agent_are_two() -> None:
 
 def run(tape: list[tuple[Any, ...]], folder: Path) -> dict[str, Any]:
     writer = Writer(folder)
-    writer.write(bytearray(HEAD_BYTES) + msgspec.msgpack.encode(tape))
+    packed = msgspec.msgpack.encode(tape)
+    writer.write(len(packed).to_bytes(HEAD_BYTES, "big") + packed)
     writer.close()
     done = subprocess.run(
         [sys.executable, "-m", "loadgen.judging.judge", str(folder)],

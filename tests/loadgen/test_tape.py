@@ -6,30 +6,25 @@ import itertools
 import os
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, NamedTuple
+from typing import Any
 
+import gevent
 import msgspec
 import pytest
 
+from loadgen.client.entries import MADE, OPENED, RECEIVED, SENT
 from loadgen.client.timers import Timers
 from loadgen.judging import segments
 from loadgen.judging.judge import Judge, judge_all
 from loadgen.judging.segments import HEAD_BYTES, TapeTooLong, Writer, read
-from loadgen.judging.tape import JudgeTape
+from loadgen.judging.tape import FLUSH_S, MANY, JudgeTape
 from specs.loader import load
 
 JOIN = b'["1","1","task:1","phx_join",{}]'
 
 
-class Agent(NamedTuple):
-    """Who is taken down."""
-
-    number: int
-    agent_id: str
-
-
-def chunk(data: bytes) -> bytearray:
-    return bytearray(HEAD_BYTES) + data
+def chunk(data: bytes) -> bytes:
+    return len(data).to_bytes(HEAD_BYTES, "big") + data
 
 
 def test_what_is_written_is_read_over_segments_and_removed(
@@ -152,15 +147,14 @@ def taken(fault: OSError | None, monkeypatch: pytest.MonkeyPatch) -> tuple[Judge
     tape = JudgeTape(Timers(), None)
     if fault is not None:
 
-        def refuse(_chunk: bytearray) -> None:
+        def refuse(_chunks: bytearray) -> None:
             raise fault
 
         monkeypatch.setattr(tape._writer, "write", refuse)
-    agent = Agent(1, "agent-1")
-    tape.made("task:1", {"client": "agent-1"}, {})
-    tape.opened(agent)
+    tape.note((MADE, "task:1", {"client": "agent-1"}, {}))
+    tape.note((OPENED, 1, "agent-1"))
     for at_us in itertools.islice(itertools.count(1), 300):
-        tape.sent(agent, at_us, JOIN)
+        tape.note((SENT, 1, at_us, JOIN))
     return tape, tape.verdict()
 
 
@@ -180,13 +174,30 @@ def test_a_full_disk_ends_judging_and_says_so(monkeypatch: pytest.MonkeyPatch) -
     )
 
 
-def test_entries_are_packed_as_a_list_of_lists(tmp_path: Path) -> None:
-    """What is put together piece by piece is what msgpack makes of the whole."""
+def test_what_is_no_data_ends_judging_and_says_so() -> None:
+    """A scenario of a user may make a resource with anything; nothing else is harmed by that."""
+    tape = JudgeTape(Timers(), None)
+    tape.note((MADE, "task:1", {}, {"amount": object()}))
+    gevent.sleep(2 * FLUSH_S)
+    tape.note((OPENED, 1, "agent-1"))
+    said = tape.verdict()
+    assert said["fault"].startswith("judging stopped after 0 messages: something could not be written down: ")
+
+
+@pytest.mark.parametrize("count", [1, MANY - 1, MANY, 10 * MANY])
+def test_what_is_noted_is_on_the_disk_soon(tmp_path: Path, count: int) -> None:
+    """Entries keep their order over batches, few or many, and wait for no end."""
     tape = JudgeTape(Timers(), None)
     tape._writer.close()
     tape._writer = Writer(tmp_path)
-    tape.settled("task:1")
-    tape.ended(Agent(7, "agent-7"))
+    expected = [[RECEIVED, number, 1 << 50, JOIN] for number in range(count)]
+    for number in range(count):
+        tape.note((RECEIVED, number, 1 << 50, JOIN))
+        if not number % 100:
+            gevent.sleep(0)
+    with gevent.Timeout(20):
+        while tape._entries or tape._packed:
+            gevent.sleep(0.005)
     tape.verdict()
-    [packed] = read(tmp_path, lambda: True)
-    assert msgspec.msgpack.decode(packed) == [[6, "task:1"], [3, 7]]
+    read_back = [entry for packed in read(tmp_path, lambda: True) for entry in msgspec.msgpack.decode(packed)]
+    assert read_back == expected

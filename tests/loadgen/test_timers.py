@@ -13,7 +13,7 @@ import gevent
 import pytest
 
 from loadgen.client import clock
-from loadgen.client.clock import now_us
+from loadgen.client.clock import ALWAYS_AWAKE, MOSTLY_AWAKE, NEVER_AWAKE, now_us
 from loadgen.client.timers import Timers
 
 
@@ -45,11 +45,13 @@ def test_what_is_due_is_called_in_its_order(timers: Timers) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="timerfd is Linux'")
-@pytest.mark.parametrize("is_exact", [False, True])
-def test_a_loop_that_is_awake_early_reads_what_comes(is_exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("awake_beyond_us", [ALWAYS_AWAKE, MOSTLY_AWAKE])
+def test_a_loop_that_is_awake_early_reads_what_comes(
+    awake_beyond_us: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Being awake before the time takes no turn from any socket, calls nothing before its time, and is told of."""
     monkeypatch.setattr(clock, "_LEAD_US", 200_000)
-    timers = Timers(is_exact=is_exact)
+    timers = Timers(awake_beyond_us)
     called: list[int] = []
     read: list[int] = []
     here, there = socket.socketpair()
@@ -76,20 +78,20 @@ def written(there: socket.socket, count: int) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="timerfd is Linux'")
-def test_an_exact_alarm_does_not_sleep_through_short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes most of a core is only done where it is asked for."""
-    awake_s = []
+@pytest.mark.parametrize(
+    ("awake_beyond_us", "is_awake"), [(ALWAYS_AWAKE, True), (50_000.0, False), (NEVER_AWAKE, False)]
+)
+def test_short_waits_are_slept_through_unless_it_is_asked_for(
+    awake_beyond_us: float, is_awake: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes most of a core is only done where it is worth that."""
     monkeypatch.setattr(clock, "_LEAD_US", 20_000)
-    monkeypatch.setattr(clock, "_SLEEP_US", 50_000)
-    for is_exact in (False, True):
-        timers = Timers(is_exact=is_exact)
-        called: list[int] = []
-        timers.after(0.04, called.append)
-        until(lambda called=called: bool(called))  # type: ignore[misc]
-        awake_s.append(timers.awake_s)
-        timers.close()
-    assert awake_s[0] == 0
-    assert awake_s[1] > 0
+    timers = Timers(awake_beyond_us)
+    called: list[int] = []
+    timers.after(0.04, called.append)
+    until(lambda: bool(called))
+    assert (timers.awake_s > 0) == is_awake
+    timers.close()
 
 
 def test_what_is_cancelled_is_not_called(timers: Timers) -> None:
