@@ -97,6 +97,8 @@ class Objective:
         is_met = _COMPARE[self.comparison](value, self.threshold)
         if evidence.missing and not self._is_sure(value, is_met=is_met):
             return self._untold(f"processes that have not told what they measured: {evidence.missing}")
+        if value == math.inf:
+            return Outcome(self.text, None, self._never(evidence.figures), is_met)
         return Outcome(self.text, value, self._shown(value), is_met)
 
     def _is_sure(self, value: float, *, is_met: bool) -> bool:
@@ -159,16 +161,32 @@ class Objective:
         return bool(figures.sent or figures.ok or figures.errors.total())
 
     def _latency(self, figures: Iterable[Figures]) -> float | None:
+        """Return the latency; infinity where it is that of what was never answered by ok, or lost on its way."""
         _, measure = self._of()
-        merged = Histogram()
+        merged, never = Histogram(), 0
         for each in figures:
             if self.means(each.name):
                 merged.merge(each.histograms[measure])
-        if not merged.total:
-            return None
+                never += self._never_came(each)
         if self.name == "mean":
-            return merged.mean_us
-        return merged.max_us if self.name == "max" else merged.percentile(float(self.name[1:]))
+            return merged.mean_us if merged.total else None
+        if not merged.total + never:
+            return None
+        if self.name == "max":
+            return math.inf if never else merged.max_us
+        return merged.percentile_of_all(float(self.name[1:]), never)
+
+    def _never_came(self, figures: Figures) -> int:
+        _, measure = self._of()
+        return figures.broken["lost"] if measure == DELIVERY else figures.errors.total()
+
+    def _never(self, figures: Iterable[Figures]) -> str:
+        _, measure = self._of()
+        chosen = [each for each in figures if self.means(each.name)]
+        never = sum(map(self._never_came, chosen))
+        total = never + sum(each.histograms[measure].total for each in chosen)
+        verb, fate = ("was", "were")[never > 1], "lost" if measure == DELIVERY else "not answered by ok"
+        return f"never, since {never} of {total} {verb} {fate}"
 
     def _shown(self, value: float) -> str:
         scaled = value / float(_UNITS.get(self.unit, "1"))

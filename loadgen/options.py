@@ -18,7 +18,7 @@ Objectives = Annotated[
     typer.Option(
         "--objective",
         metavar="TEXT",
-        help="Such as 'p99(task.*) < 250ms'. * stands for the scenario's pushes, in errors(*) for everything; acts, joins, connects and signing count elsewhere where they are named: 'p99(*.phx_join) < 1s'.",
+        help="Such as 'p99(task.*) < 250ms'. * stands for the scenario's pushes, in errors(*) for everything; acts, joins, connects and signing count elsewhere where they are named: 'p99(*.phx_join) < 1s'. What was not answered by ok, or lost, is slower than any limit in percentiles and max.",
     ),
 ]
 Parameters = Annotated[

@@ -6,10 +6,10 @@ hour, so that percentiles, merging and the standard log format agree with every 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
-from math import ceil
 from typing import Final
 
 HIGHEST_US: Final = 3_600_000_000
@@ -61,6 +61,21 @@ class Histogram:
         """Return the value, in microseconds, that this share of all is not above; None where there is none."""
         return next(self.percentiles([percent]), None)
 
+    def percentile_of_all(self, percent: float, slower: int) -> float:
+        """Return the value that this share of all is not above where there are more; infinity where it is one of those.
+
+        Args:
+            percent: The share.
+            slower: How many there are besides, above every value.
+
+        """
+        total = self.total + slower
+        wanted = _rank(percent, total)
+        if wanted > self.total:
+            return math.inf
+        # The same rank as a share of what is counted; half a rank less, so that no rounding makes it the next one.
+        return next(self.percentiles([100 * (wanted - 0.5) / self.total]))
+
     def percentiles(self, percents: Iterable[float]) -> Iterator[int]:
         """Yield the values of rising percents; nothing where there is no value."""
         if not self.total:
@@ -69,8 +84,7 @@ class Histogram:
         below = list(accumulate(self.counts[value] for value in values))
         at = 0
         for percent in percents:
-            # As HdrHistogram: at least one, and rounded against the noise of binary fractions.
-            wanted = max(1, ceil(round(percent / 100 * self.total, 6)))
+            wanted = _rank(percent, self.total)
             while below[at] < wanted:
                 at += 1
             yield highest_equivalent(values[at])
@@ -87,3 +101,8 @@ class Histogram:
     def max_us(self) -> int:
         """The highest value; 0 where there is none."""
         return highest_equivalent(max(self.counts, default=0))
+
+
+def _rank(percent: float, total: int) -> int:
+    # As HdrHistogram: at least one, and rounded against the noise of binary fractions.
+    return max(1, math.ceil(round(percent / 100 * total, 6)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -57,3 +58,20 @@ def test_values_beyond_the_range_count_at_its_ends() -> None:
     histogram = Histogram()
     histogram.add_all([0, 24 * HIGHEST_US])
     assert sorted(histogram.counts) == [1, quantised(HIGHEST_US)]
+
+
+@pytest.mark.parametrize("percent", [0.5, 1.0, 33.3, 50.0, 99.0, 99.5, 99.9, 100.0])
+@pytest.mark.parametrize("slower", [0, 1, 2, 10, 1_000])
+def test_of_all_those_that_never_came_are_the_slowest(percent: float, slower: int) -> None:
+    """The percentile is that of a list with them at its end."""
+    values: list[float] = [*range(1, 201)]
+    histogram = Histogram()
+    histogram.add_all(range(1, 201))
+    pooled = [*values, *[math.inf] * slower]
+    rank = max(1, math.ceil(round(percent / 100 * len(pooled), 6)))
+    assert histogram.percentile_of_all(percent, slower) == pooled[rank - 1]
+
+
+def test_where_none_came_all_are_slow() -> None:
+    """Nothing but what never came has no finite percentile."""
+    assert Histogram().percentile_of_all(1.0, 5) == math.inf
