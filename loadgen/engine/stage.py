@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -22,6 +23,8 @@ UNJUDGED: Final = {"fault": "the judge was not waited for", "facts": 0, "finding
 
 OPENING_S: Final = 0.1
 SECOND_S: Final = 1.0
+SILENT_S: Final = 20.0
+"""A process tells how it fares every second, to its very end; one that has not for so long is gone."""
 LEAVING_S: Final = 2.0
 """How long a process that has to end waits for its judge."""
 
@@ -42,6 +45,7 @@ class LocustStage:
         self._seconds: list[dict[str, Any]] = []
         self._results: dict[str, dict[str, Any]] = {}
         self._final: set[str] = set()
+        self._heard_s: dict[str, float] = {}
         runner.register_message(HELLO, self._on_hello)
         runner.register_message(SECOND, self._on_second)
         runner.register_message(RESULT, self._on_result)
@@ -68,8 +72,10 @@ class LocustStage:
             self._send(STOP, {"within_s": within_s}, worker)
 
     def results(self) -> list[dict[str, Any]] | None:
-        """Return what all have to tell; None as long as some have not."""
-        return None if self._final < self._ready.keys() else list(self._results.values())
+        """Return what all have to tell that are still there; None as long as some have not."""
+        until_s = time.monotonic() - SILENT_S
+        awaited = {worker for worker in self._ready if self._heard_s[worker] > until_s}
+        return None if awaited - self._final else list(self._results.values())
 
     def told(self) -> list[dict[str, Any]]:
         """Return what has been told so far, of some perhaps without what their judge says."""
@@ -91,12 +97,15 @@ class LocustStage:
         self._runner.send_message(name, data, None if worker == "local" else worker)
 
     def _on_hello(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
+        self._heard_s[msg.node_id] = time.monotonic()
         self._ready[msg.node_id] = (msg.data["ready"], msg.data["failed"])
 
     def _on_second(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
+        self._heard_s[msg.node_id] = time.monotonic()
         self._seconds.append({"worker": msg.node_id, **msgspec.json.decode(msg.data["json"])})
 
     def _on_result(self, environment: Any, msg: Any, **_more: Any) -> None:  # noqa: ARG002 - Locust's signature
+        self._heard_s[msg.node_id] = time.monotonic()
         self._results[msg.node_id] = msgspec.json.decode(msg.data["json"])
         if msg.data["is_final"]:
             self._final.add(msg.node_id)

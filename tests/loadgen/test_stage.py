@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,7 +12,7 @@ import gevent.event
 import pytest
 
 from loadgen.engine.generator import Generator
-from loadgen.engine.stage import LocustStage, Player
+from loadgen.engine.stage import HELLO, RESULT, SECOND, SILENT_S, LocustStage, Player
 
 
 class Loop:
@@ -117,3 +118,30 @@ def test_who_is_hurried_ends_though_groups_are_not_at_rest(both: tuple[LocustSta
     stage.stop(0.05)
     until(stage.results)
     assert (generator.stopped, generator.written_off) == (1, 1)
+
+
+def test_who_is_gone_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was killed tells nothing more; what the others have told is not kept back for it."""
+    runner = Loop()
+    stage = LocustStage(runner, 2)
+
+    def tell(worker: str, name: str, **data: Any) -> None:
+        runner._handlers[name](environment=None, msg=SimpleNamespace(node_id=worker, data=data))
+
+    for worker in ("killed", "alive"):
+        tell(worker, HELLO, ready=1, failed=0)
+    tell("killed", RESULT, json=b'{"process": 1}', is_final=False)
+    now_s = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now_s + 2 * SILENT_S)
+    tell("alive", SECOND, json=b"{}")
+    assert stage.results() is None
+    tell("alive", RESULT, json=b'{"process": 0}', is_final=True)
+    assert stage.results() == [{"process": 1}, {"process": 0}]
+
+
+def test_who_is_slow_is_waited_for() -> None:
+    """As long as a process says how it fares, its results are to come."""
+    runner = Loop()
+    stage = LocustStage(runner, 1)
+    runner._handlers[HELLO](None, SimpleNamespace(node_id="slow", data={"ready": 1, "failed": 0}))
+    assert stage.results() is None
