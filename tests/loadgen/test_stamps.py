@@ -69,6 +69,58 @@ def test_the_end_of_a_connection_is_read_as_ever(ends: tuple[StampedSocket, sock
     assert before_us <= stamped.came_us <= now_us()
 
 
+class Told:
+    """A socket on which something has come a second ago, by its stamp, with what the kernel tells of the packets before."""
+
+    def __init__(self, info: bytes) -> None:
+        self.info = info
+
+    def setsockopt(self, *_: object) -> None:
+        """Take that stamps are wanted."""
+
+    def send(self, data: bytes) -> int:
+        """Send nothing."""
+        return len(data)
+
+    def getsockopt(self, _level: int, _option: int, room: int) -> bytes:
+        """Tell."""
+        return self.info[:room]
+
+    def recvmsg(self, _count: int, _room: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, None]:
+        """Return a message."""
+        return (
+            b"-",
+            [(socket.SOL_SOCKET, stamps._TIMESTAMPS, stamp_of(time.time_ns() - 1_000_000_000))],
+            0,
+            None,
+        )
+
+
+@pytest.mark.parametrize(
+    ("info", "is_believed"),
+    [
+        (bytes(280), True),
+        (bytes(224) + (1).to_bytes(4, sys.byteorder) + bytes(52), False),
+        (bytes(224), False),
+    ],
+    ids=["in order", "overtaken", "an old kernel"],
+)
+def test_where_packets_have_overtaken_each_other_nothing_seems_to_have_waited(
+    info: bytes, *, is_believed: bool
+) -> None:
+    """What was lost and sent again would have the time of what came before it, and waited for it in the kernel."""
+    stamped = StampedSocket(Told(info), KernelClock())  # type: ignore[arg-type]
+    before_us = now_us()
+    stamped.recv(100)
+    assert (stamped.came_us < before_us) == is_believed
+
+
+def test_the_kernel_is_asked_in_its_own_words(ends: tuple[StampedSocket, socket.socket]) -> None:
+    """On loopback nothing overtakes anything; the answer is as long as it has to be."""
+    stamped, _ = ends
+    assert stamped._is_in_order()
+
+
 def stamp_of(of_day_ns: int) -> bytes:
     return stamps._STAMP.pack(*divmod(of_day_ns, 1_000_000_000))
 
