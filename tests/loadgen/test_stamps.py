@@ -134,13 +134,27 @@ def test_a_stamp_is_told_by_the_monotonic_clock() -> None:
 
 @pytest.mark.parametrize("step_ns", [3_600_000_000_000, -3_600_000_000_000, 150_000_000, -150_000_000])
 def test_where_the_time_of_day_was_set_it_has_come_now(step_ns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stamp by another time of day says nothing; the next ones do again."""
+    """A stamp by another time of day says nothing; those of what has come since do again."""
     clock = KernelClock()
     stamp = stamp_of(time.time_ns())
     monkeypatch.setattr(stamps, "time_ns", lambda: time.time_ns() + step_ns)
     before_us = now_us()
     assert before_us <= clock.us(stamp) <= now_us()
-    assert clock.us(stamp_of(time.time_ns() + step_ns - 5_000_000)) < before_us
+    seen_us = now_us()
+    time.sleep(0.02)
+    assert seen_us < clock.us(stamp_of(time.time_ns() + step_ns - 5_000_000)) <= now_us() - 5_000
+
+
+def test_what_waited_elsewhere_as_the_time_of_day_was_set_has_come_now_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sockets that are read later than the one on which it was noticed have stamps by the old time of day as well."""
+    clock = KernelClock()
+    stamp = stamp_of(time.time_ns())
+    monkeypatch.setattr(stamps, "time_ns", lambda: time.time_ns() + 3_600_000_000_000)
+    clock.us(stamp)
+    before_us = now_us()
+    assert before_us <= clock.us(stamp) <= now_us()
 
 
 def test_nothing_comes_later_than_it_is_read() -> None:
