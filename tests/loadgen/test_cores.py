@@ -42,6 +42,22 @@ def test_the_smallest_quota_counts(groups: Path, own: str, pods: str, count: flo
     assert cores() == count
 
 
+@pytest.mark.parametrize(
+    ("quota", "count"), [("-1", 4), ("150000", 1.5), ("900000", 4), ("unheard of", 4)], ids=str
+)
+@pytest.mark.parametrize("own", ["/pod/container", "/seen/from/outside"])
+def test_the_older_control_groups_have_quotas_too(groups: Path, quota: str, count: float, own: str) -> None:
+    """They stand beside the newer ones; a container may see only its own group there."""
+    module.OWN.write_text(f"9:name=systemd:/\n3:memory:{own}\n1:cpuacct,cpu:{own}\n0::/\n")
+    group = groups.parents[1] / "cpu"
+    if own == "/pod/container":
+        group /= own[1:]
+    group.mkdir(parents=True)
+    (group / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (group / "cpu.cfs_period_us").write_text("100000\n")
+    assert cores() == count
+
+
 def test_without_control_groups_all_cores_are_there(groups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither an older kernel nor another system has such files."""
     assert cores() == 4
