@@ -111,10 +111,15 @@ def compare(base: Run, other: Run, confidence: float, tolerance: float) -> Compa
     """
     names = [name for name in base.figures if name in other.figures and _is_compared(name)]
     notes = [*_notes(base, other), *_missing(base, other)]
+    was, now = _ends(base, other)
     drafts = [
         draft
         for name in names
-        for draft in (*_latencies(name, tolerance), _rate(name, tolerance), _errors(name))
+        for draft in (
+            *(_latencies(name, tolerance) if was == now else ()),
+            _rate(name, tolerance),
+            _errors(name),
+        )
         if draft.estimate(base, confidence) and draft.estimate(other, confidence)
     ]
     single = 1 - (1 - confidence) / max(1, len(drafts))
@@ -132,9 +137,6 @@ def _notes(base: Run, other: Run) -> Iterator[str]:
         was, now = base.summary[key], other.summary[key]
         if was != now:
             yield f"the runs differ in {key}: {was} and {now}"
-    was, now = (run.summary.get("latency_until", "read") for run in (base, other))
-    if was != now:
-        yield f"latency of the runs does not end alike: {was} and {now}; what waking up takes differs"
     for which, run in (("base", base), ("other", other)):
         for bottleneck in run.summary["bottlenecks"]:
             yield f"latency of the {which} run is not valid: {bottleneck}"
@@ -152,6 +154,15 @@ def _untold(base: Run, other: Run, names: list[str]) -> Iterator[str]:
         yield "the runs have no push in common"
     if not (base.summary["is_latency_valid"] and other.summary["is_latency_valid"]):
         yield "latency was not compared"
+    was, now = _ends(base, other)
+    if was != now:
+        yield f"latency was not compared: it does not end alike ({was} and {now}), and what lies between is the generator's"
+
+
+def _ends(base: Run, other: Run) -> tuple[str, str]:
+    """Return where the latencies of both runs end; those from before there were stamps ended when they were read."""
+    was, now = (run.summary.get("latency_until", "read") for run in (base, other))
+    return was, now
 
 
 def _missing(base: Run, other: Run) -> Iterator[str]:

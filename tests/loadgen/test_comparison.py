@@ -100,12 +100,17 @@ def test_errors_and_losses_are_compared() -> None:
     assert verdicts(compare(base, other, 0.95, 0.05))[f"{PUSH} errors"] is Verdict.NOISE
 
 
-def test_latencies_that_end_elsewhere_are_told_of() -> None:
-    """A run with the kernel's stamps has no waking up in its latencies, one without has; runs from before had none."""
-    base, other = simulated(1), simulated(2, latency_until="kernel")
-    [note] = compare(base, other, 0.95, 0.05).notes
-    assert "read and kernel" in note
-    assert compare(other, other, 0.95, 0.05).notes == []
+def test_latencies_that_end_elsewhere_are_not_compared() -> None:
+    """A run with the kernel's stamps has no waking up in its latencies, one without has: no server has become slower by that."""
+    base, other = simulated(1, latency_until="kernel"), simulated(2, 2_600)
+    found = compare(base, other, 0.95, 0.05)
+    assert [each.name for each in found.differences if each.unit == "ms"] == []
+    [untold] = found.untold
+    assert "kernel and read" in untold
+    assert found.exit_code == 4
+    same = compare(base, simulated(2, 2_600, latency_until="kernel"), 0.95, 0.05)
+    assert same.untold == []
+    assert same.exit_code == 1
 
 
 def failing(seed: int, by_second: dict[int, int], **summary: Any) -> Run:
