@@ -18,6 +18,8 @@ from loadgen.measure.histogram import Histogram
 BUSY_SHARE: Final = 0.9
 """Of one core: a process of the generator that takes more in many seconds is the bottleneck."""
 BUSY_SECONDS: Final = 0.1
+LEAST_S: Final = 0.5
+"""A shorter time says nothing of a core: a load may begin right before stock is taken, and the little in between is all work."""
 LATE_US: Final = 5_000
 """The 99th percentile of the lag of its timers beyond which latencies are not the server's."""
 LATE_SHARE: Final = 0.1
@@ -49,6 +51,7 @@ class Health:
 
     Attributes:
         late_us: By how much arrivals were taken too late: likewise.
+        seconds: Those that were long enough to tell something.
 
     """
 
@@ -85,7 +88,8 @@ class Health:
         second = Second(
             round(span_s, 4), round(share, 4), lags.percentile(99) or 0, lags.max_us, round(awake, 4)
         )
-        self.seconds.append(second)
+        if span_s >= LEAST_S:
+            self.seconds.append(second)
         return second
 
     def to_json(self) -> dict[str, Any]:

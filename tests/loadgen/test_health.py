@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from loadgen.measure import health as health_module
 from loadgen.measure.health import Health, faults_of
 
 
@@ -68,6 +69,24 @@ def test_a_second_takes_the_lags_out() -> None:
     assert health.lags.total == 3
     health.reset()
     assert (health.lags.total, health.seconds) == (0, [])
+
+
+def test_the_moment_before_the_first_second_accuses_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load that begins right before stock is taken works all of that time: in a run of eight seconds it would be one in ten."""
+    at_s = [time.monotonic(), time.process_time()]
+    monkeypatch.setattr(health_module.time, "monotonic", lambda: at_s[0])
+    monkeypatch.setattr(health_module.time, "process_time", lambda: at_s[1])
+
+    def told(spans: list[tuple[float, float]]) -> list[str]:
+        health = Health([])
+        for wall_s, cpu_s in spans:
+            at_s[0] += wall_s
+            at_s[1] += cpu_s
+            assert health.second().span_s == wall_s
+        return faults_of([health.to_json()], 20_000, is_open=True)
+
+    assert told([(0.0005, 0.0005)] + [(1.0, 0.1)] * 7) == []
+    assert len(told([(0.9, 0.9)] + [(1.0, 0.1)] * 7)) == 1
 
 
 def test_what_a_process_took_to_be_awake_is_free_for_work() -> None:
