@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from loadgen.measure.health import faults_of
+from loadgen.measure.health import faults_of, shares
 from loadgen.measure.histogram import Histogram
 from loadgen.measure.statistics import INTEGRITY, MEASURES, RESPONSE, Statistics
 from loadgen.objectives import Evidence, Objective, Outcome, is_push
@@ -269,13 +269,15 @@ def _event(figures: Any, load_s: float) -> dict[str, Any]:
 
 
 def _process(health: dict[str, Any]) -> dict[str, Any]:
-    shares = [second["cpu"] for second in health["seconds"]]
-    awake = [second.get("awake", 0.0) for second in health["seconds"]]
+    seconds = health["seconds"]
+    span_s = sum(second["span_s"] for second in seconds) or 1.0
+    cpu = sum(second["cpu"] * second["span_s"] for second in seconds) / span_s
+    awake = sum(second.get("awake", 0.0) * second["span_s"] for second in seconds) / span_s
     lags = Histogram(dict(health["lags"]))
     return {
-        "cpu_mean": round(sum(shares) / len(shares), 4) if shares else 0.0,
-        "cpu_max": max(shares, default=0.0),
-        "awake_mean": round(sum(awake) / len(awake), 4) if awake else 0.0,
+        "cpu_mean": round(cpu, 4),
+        "cpu_max": max([round(cpu, 4), *shares(health)]),
+        "awake_mean": round(awake, 4),
         "lag_p99_ms": (lags.percentile(99) or 0) / 1000,
         "lag_max_ms": lags.max_us / 1000,
     }

@@ -51,7 +51,6 @@ class Health:
 
     Attributes:
         late_us: By how much arrivals were taken too late: likewise.
-        seconds: Those that were long enough to tell something.
 
     """
 
@@ -88,8 +87,7 @@ class Health:
         second = Second(
             round(span_s, 4), round(share, 4), lags.percentile(99) or 0, lags.max_us, round(awake, 4)
         )
-        if span_s >= LEAST_S:
-            self.seconds.append(second)
+        self.seconds.append(second)
         return second
 
     def to_json(self) -> dict[str, Any]:
@@ -110,13 +108,18 @@ def resident_kib() -> int | None:
     return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
+def shares(process: dict[str, Any]) -> list[float]:
+    """Return from what `Health.to_json` gave what a process took of its core in each second that was long enough to tell."""
+    return [second["cpu"] for second in process["seconds"] if second["span_s"] >= LEAST_S]
+
+
 def is_busy(process: dict[str, Any]) -> bool:
     """Tell from what `Health.to_json` gave whether a process had no more of its core to give."""
-    return _busy_seconds(process) > BUSY_SECONDS * len(process["seconds"])
+    return _busy_seconds(process) > BUSY_SECONDS * len(shares(process))
 
 
 def _busy_seconds(process: dict[str, Any]) -> int:
-    return sum(second["cpu"] > BUSY_SHARE for second in process["seconds"])
+    return sum(share > BUSY_SHARE for share in shares(process))
 
 
 def faults_of(processes: list[dict[str, Any]], p99_us: int | None, *, is_open: bool) -> list[str]:
@@ -132,7 +135,7 @@ def faults_of(processes: list[dict[str, Any]], p99_us: int | None, *, is_open: b
     faults = []
     for number, process in enumerate(processes):
         if is_busy(process):
-            busy, seconds = _busy_seconds(process), len(process["seconds"])
+            busy, seconds = _busy_seconds(process), len(shares(process))
             faults.append(
                 f"generator process {number} took over {BUSY_SHARE:.0%} of a core in {busy} of {seconds} seconds"
             )

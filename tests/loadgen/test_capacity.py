@@ -38,7 +38,7 @@ def results(**changes: Any) -> Results:
         figures.sent = figures.ok = figures.in_time = 1_000
         for _ in range(1_000):
             figures.took(2_000)
-    health = [{"lags": [], "seconds": [{"cpu": 0.2}] * 10}]
+    health = [{"lags": [], "seconds": [{"span_s": 1.0, "cpu": 0.2}] * 10}]
     acts = Counter(started=1_000, finished=1_000, due=1_000)
     made = Results(
         PLAN, 0.1, 10.0, False, [], statistics, Counter(), acts, Counter(opened=1), health, [{}], [], [], []
@@ -102,7 +102,7 @@ def test_each_thing_that_gives_way_is_told(changes: dict[str, Any], kind: str) -
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"health": [{"lags": [], "seconds": [{"cpu": 0.97}] * 10}]}, "cpu"),
+        ({"health": [{"lags": [], "seconds": [{"span_s": 1.0, "cpu": 0.97}] * 10}]}, "cpu"),
         ({"acts": Counter(started=900, finished=900, due=900)}, "arrivals"),
         ({"outcomes": [Outcome("p99(*) < 1s", None, "?", None, "the generator was late")]}, "p99(*) < 1s"),
     ],

@@ -253,6 +253,29 @@ def test_it_is_told_where_latencies_end(stamps: tuple[bool | None, ...], until: 
     assert results(*processes, wanted=len(processes)).to_json()["latency_until"] == until
 
 
+@pytest.mark.parametrize(
+    ("seconds", "mean", "most"),
+    [
+        ([(0.001, 1.0), (1.0, 0.1), (1.0, 0.2)], 0.15, 0.2),
+        ([(0.25, 0.4)], 0.4, 0.4),
+        ([(0.4, 1.0), (1.2, 0.2)], 0.4, 0.4),
+        ([], 0.0, 0.0),
+    ],
+)
+def test_a_moment_is_no_second(seconds: list[tuple[float, float]], mean: float, most: float) -> None:
+    """What a process took of its core counts by how long it did."""
+    told = process()
+    told["health"]["seconds"] = [
+        {"cpu": cpu, "awake": 0.0, "lag_p99_us": 1, "lag_max_us": 1, "span_s": span_s}
+        for span_s, cpu in seconds
+    ]
+    [generator] = results(told).to_json()["generator"]
+    assert (generator["cpu_mean"], generator["cpu_max"]) == (
+        pytest.approx(mean, abs=0.001),
+        pytest.approx(most),
+    )
+
+
 def test_what_it_takes_to_be_awake_is_shown_apart() -> None:
     """A reader sees what the generator's work took of its core, and what it took to be in time for it."""
     told = process()
