@@ -35,7 +35,12 @@ class LiveMetrics:
             "latency_seconds", "Of the latest second.", "event", "measure", "quantile"
         )
         self._connections = self._gauge("connections", "Open connections.", "worker")
-        self._cpu = self._gauge("generator_cpu", "What a process of the generator takes of a core.", "worker")
+        self._cpu = self._gauge(
+            "generator_cpu",
+            "What the work of a process takes of a core, besides being awake in time.",
+            "worker",
+        )
+        self._awake = self._gauge("generator_awake", "What being awake in time takes of it.", "worker")
         self._lag = self._gauge("generator_lag_seconds", "The 99th percentile of its timers' lag.", "worker")
         self._known: dict[tuple[str, str], int] = {}
         try:
@@ -65,6 +70,7 @@ class LiveMetrics:
         worker = row["worker"]
         self._connections.labels(worker).set(row["connections"])
         self._cpu.labels(worker).set(row["health"]["cpu"])
+        self._awake.labels(worker).set(row["health"]["awake"])
         self._lag.labels(worker).set(row["health"]["lag_p99_us"] / 1e6)
         for state in ("due", "started", "finished"):
             # The rows say how many there were in all.

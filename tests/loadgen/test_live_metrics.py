@@ -20,7 +20,7 @@ def row(started: int, worker: str = "a") -> dict[str, object]:
         "errors": 2,
         "response": {"p50_us": 1_000, "p99_us": 9_000},
     }
-    health = {"cpu": 0.25, "lag_p99_us": 300}
+    health = {"cpu": 0.25, "awake": 0.5, "lag_p99_us": 300}
     acts = {"started": started, "finished": started - 1, "due": started}
     return {"worker": worker, "health": health, "connections": 4, "events": [event], **acts}
 
@@ -43,6 +43,7 @@ def test_counts_rise_and_the_latest_second_is_shown() -> None:
     assert samples["acts_total", "started"] == 10
     assert samples["latency_seconds", "task.progress", "response", "0.99"] == 0.009
     assert samples["connections", "b"] == 4
+    assert (samples["generator_cpu", "b"], samples["generator_awake", "b"]) == (0.25, 0.5)
 
 
 def test_a_port_that_is_taken_is_one_line() -> None:
