@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from loadgen.client.timers import Timers
 from loadgen.measure.statistics import Figures, Statistics
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from loadgen.client.entries import Note
     from loadgen.client.route import Route
     from specs.model import Api
@@ -88,6 +91,10 @@ class Site:
     def let_go(self, agent: Ticking) -> None:
         """Call it no more."""
         self._rounds[agent.number % TICKS_A_S].pop(agent, None)
+
+    def agents(self) -> Iterator[Any]:
+        """Yield all agents that are looked after: that are connected, or come back."""
+        return chain.from_iterable(self._rounds)
 
     def _tick(self, due_us: int) -> None:
         # What was missed is not made up for: a process that is out of breath would never be done with it.

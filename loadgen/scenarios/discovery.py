@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from random import Random
 
+    from loadgen.client.channel import Channel
+    from loadgen.client.site import Site
+
 TOPIC = "agents:discovery"
+TRIES = 5
+RESTLESS = "agents came and went until the end: what they were told of presence was not judged"
 CAPABILITIES = ("translation", "summary", "coding", "search", "speech", "vision")
 
 
@@ -77,11 +82,29 @@ class DiscoveryBrowsing(Scenario):
         return "discover", {"capability": random.choice(CAPABILITIES), "filters": filters}
 
     async def conclude(self, groups: Sequence[Group]) -> None:
-        """Let presence come to rest, then hold everybody's picture against the others'."""
-        await groups[0].pause(self.settle_s)
-        channels = [group.agent.channels[TOPIC] for group in groups if TOPIC in group.agent.channels]
+        """Let presence come to rest, then hold everybody's picture against the others'; again, if somebody came or went meanwhile."""
+        site = groups[0].site
         payload = {"capability": CAPABILITIES[0], "filters": {"max_price": "0"}}
-        for call in [channel.probe("discover", payload) for channel in channels if channel.is_joined]:
-            await call
-        if groups[0].site.note is not None:
-            groups[0].site.note((SETTLED, TOPIC))
+        for _ in range(TRIES):
+            await groups[0].pause(self.settle_s)
+            before = standing(site)
+            calls = [channel.probe("discover", payload) for channel in before or ()]
+            are_told = all([(await call).is_ok for call in calls])
+            if before is not None and are_told and standing(site) == before:
+                if site.note is not None:
+                    site.note((SETTLED, TOPIC))
+                return
+        site.faults.append(RESTLESS)
+
+
+def standing(site: Site) -> dict[Channel, tuple[str | None, int]] | None:
+    """Return who is on the topic, with the join and the connection by which; None where somebody is on the way there."""
+    found = {}
+    for agent in site.agents():
+        channel = agent.channels.get(TOPIC)
+        if channel is None:
+            continue
+        if not (agent.is_open and channel.is_joined):
+            return None
+        found[channel] = channel.join_ref, agent.connection_count
+    return found
