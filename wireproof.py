@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+
+# Until `main` can deal with it, Ctrl-C ends the command without a traceback: the imports below take a while.
+_IS_PYTHONS = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+_IS_DEFERRED = _IS_PYTHONS and threading.current_thread() is threading.main_thread()
+if _IS_DEFERRED:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+# ruff: noqa: E402
 import io
 import os
 import sys
@@ -18,6 +28,9 @@ FAULT_EXIT_CODE = 3
 INTERRUPTED_EXIT_CODE = 130
 DEBUG_VARIABLE = "WIREPROOF_DEBUG"
 ROOMS = frozenset({"conformance", "loadgen", "reference_server", "reports", "specs"})
+
+if _IS_DEFERRED:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def build_app() -> typer.Typer:

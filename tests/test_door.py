@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -104,3 +105,28 @@ def test_whatever_standard_output_is_shows_what_it_can(command: str, output: str
         ["bash", "-c", line], capture_output=True, text=True, cwd=ROOT, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_ctrl_c_shows_no_traceback_while_the_command_is_read() -> None:
+    """Whoever has mistyped presses it within a few milliseconds."""
+    interrupted = """
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+import wireproof
+wireproof.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", interrupted], capture_output=True, text=True, timeout=60, cwd=ROOT, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_ctrl_c_is_with_who_has_imported_the_command_as_it_was() -> None:
+    """A program that imports it, or that ignores Ctrl-C, is left as it is."""
+    for handler in ("default_int_handler", "SIG_IGN"):
+        check = f"import signal; signal.signal(2, signal.{handler}); import wireproof; assert signal.getsignal(2) == signal.{handler}"
+        subprocess.run([sys.executable, "-c", check], timeout=60, cwd=ROOT, check=True)
