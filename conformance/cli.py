@@ -17,7 +17,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from conformance.budget import Budget, seconds_of
@@ -286,18 +285,17 @@ def _listing(api: Api, cases: list[Case]) -> dict[str, object]:
 
 
 def _print_requirements(console: Console, api: Api, cases: list[Case], *, whole: bool) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("requirement", no_wrap=True)
-    table.add_column("level", no_wrap=True)
-    table.add_column("basis", no_wrap=True)
-    table.add_column("cases", justify="right", no_wrap=True)
-    table.add_column("text")
+    """Print a line for each requirement; a terminal that is too narrow wraps it, a file gets it whole."""
+    rows = [("requirement", "level", "basis", "cases", "text")]
     for row in api.requirements.values():
         count = sum(row.id in case.requirements for case in cases)
         if whole or count:
             text = f"{row.text} [not checked: {row.excluded}]" if row.excluded else row.text
-            table.add_row(Text(row.id), row.level, row.basis, str(count), Text(text))
-    console.print(table)
+            rows.append((row.id, row.level, row.basis, str(count), text))
+    ids, levels, bases, counts, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+    for index, (id_, level, basis, count_, text) in enumerate(rows):
+        line = f"{id_:{ids}}  {level:{levels}}  {basis:{bases}}  {count_:>{counts}}  {text}"
+        console.print(Text(line, style="" if index else "bold"), soft_wrap=True)
 
 
 @contextmanager

@@ -41,6 +41,19 @@ def test_a_reader_that_goes_early_changes_nothing_of_the_result(command: str, tm
     assert len(done.stdout.splitlines()) == 1
 
 
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_list_loses_nothing_where_there_is_little_room(columns: int, tmp_path: Path) -> None:
+    """What is piped into grep has a line for each requirement with all of its text, however wide the terminal is."""
+    shown = shell(
+        f"COLUMNS={columns} wireproof list --include 'payment/nonce-*'", tmp_path
+    ).stdout.splitlines()
+    (line,) = [one for one in shown if one.startswith("payment/nonce-spent-across-reconnects ")]
+    assert line.split(maxsplit=4)[1:3] == ["MUST", "derived"]
+    assert line.endswith(
+        "  A spent nonce stays spent for connections opened later and on the party's other connections."
+    )
+
+
 def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
     """A report that cannot be written is no reason for a traceback."""
     done = shell(f"wireproof {' '.join(SHORT)} > /dev/full", tmp_path)
