@@ -45,6 +45,8 @@ ENDING_S: Final = 3.0
 """How long Locust may take to end once all results are there."""
 INTERRUPTED_S: Final = 10.0
 """How long Locust may take to end after Ctrl-C."""
+INTERRUPTED: Final = "it was interrupted before anything was measured"
+"""Why there are no results of a generator that was still starting: whatever it says of that itself is nobody's fault."""
 
 
 @dataclass
@@ -187,7 +189,7 @@ def _follow(errand: Errand, process: subprocess.Popen[bytes], server_cpu: _Serve
     """Hand on rows of progress until Locust has ended; the first Ctrl-C asks for an orderly end, a second ends it at once.
 
     Returns:
-        Why it is not waited for any longer; None where it has ended by itself.
+        Why it is not waited for any longer, or why it may have no results; None where it has ended by itself.
 
     """
     with (Path(errand.plan.folder) / PROGRESS_FILE).open("rb") as file:
@@ -212,7 +214,7 @@ def _hand_on(
             told_s = min(told_s, time.monotonic()) if told.exists() else told_s
             # Locust would wait for ever for workers that never came.
             if is_over or time.monotonic() - told_s > ENDING_S:
-                return None
+                return None if interrupted_s is None else INTERRUPTED
             if interrupted_s is not None and time.monotonic() - interrupted_s > INTERRUPTED_S:
                 return f"it has not ended within {INTERRUPTED_S:g} s of Ctrl-C"
             time.sleep(LOOK_S)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loadgen.arrivals import parse_arrivals
-from loadgen.command import Errand, _cause, _command, _end, _follow, _ServerCpu
+from loadgen.command import INTERRUPTED, Errand, _cause, _command, _end, _follow, _ServerCpu
 from loadgen.plan import Plan
 
 TRACEBACK = 'Traceback (most recent call last):\n  File "x.py", line 1, in main\n    call()\n'
@@ -59,6 +59,25 @@ def test_who_has_told_everything_is_not_waited_for(tmp_path: Path, monkeypatch: 
         finally:
             _end(process)
     assert time.monotonic() - began_s < 60
+
+
+def test_who_is_interrupted_while_starting_is_not_said_to_be_at_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was being imported just then stands in the log of the generator, and explains nothing."""
+
+    def press(_: float) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("loadgen.command.time.sleep", press)
+    plan = Plan("ws://x", "ws://x", "pushes", parse_arrivals("closed", 1), 1.0, 4, folder=str(tmp_path))
+    (tmp_path / "progress.jsonl").touch()
+    with subprocess.Popen(["/bin/sleep", "600"], start_new_session=True) as process:
+        try:
+            assert _follow(Errand(plan), process, _ServerCpu(None)) == INTERRUPTED
+        finally:
+            _end(process)
 
 
 @pytest.mark.parametrize(
