@@ -14,6 +14,8 @@ _ISSUER_CODES: Final = frozenset({7, 18, 19, 20, 21})
 
 _NO_TLS_REASONS: Final = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
 _PERHAPS_PLAIN: Final = "(is it ws:// instead of wss://?)"
+PERHAPS_TLS: Final = "(is it wss:// instead of ws://?)"
+"""What is said of a server that does not answer a handshake without TLS in HTTP."""
 
 
 @cache

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import errno
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlencode
 
 from loadgen.client.agent import Agent
 from loadgen.client.calls import CallFailed
+from loadgen.client.connection import ENDED
 from loadgen.client.site import Site
 from loadgen.faults import CannotProvision, CannotTest
 from specs.participants import Participant, derive_participant
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 VSN: Final = "2.0.0"
 CONTROL: Final = "control"
 REPLY_S: Final = 60.0
+_HUNG_UP: Final = frozenset({ENDED, os.strerror(errno.ECONNRESET)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,13 @@ class ControlProvisioner:
             (await self._agent.join(CONTROL)).demand()
         except CallFailed as fault:
             self._agent.close()
-            why = "the control token is refused" if fault.reason == "HTTP 403" else fault.reason
-            raise CannotTest(f"control socket at {self._url}: {why}") from fault
+            raise CannotTest(f"control socket at {self._url}: {self._why(fault.reason)}") from fault
+
+    def _why(self, reason: str) -> str:
+        if reason == "HTTP 403":
+            return "the control token is refused"
+        is_plain = self._url.startswith("ws://")
+        return f"{reason} (is it wss:// instead of ws://?)" if is_plain and reason in _HUNG_UP else reason
 
     async def create_agent(self, name: str, attributes: Mapping[str, Any]) -> Identity:
         """Make an agent (`create_agent`)."""

@@ -13,6 +13,10 @@ class Unreachable(Exception):
     """No connection could be made, or it ended before an HTTP response."""
 
 
+class Unanswered(Unreachable):
+    """Whoever listens has answered the handshake with what is no HTTP, or has hung up."""
+
+
 def open_tcp(url: str, timeout_s: float, *, ca: Path | None = None) -> socket.socket:
     """Connect to the host of a ws:// or wss:// URL, with TLS for wss.
 

@@ -28,7 +28,7 @@ from conformance.client.deadline import Deadline
 from conformance.client.read_only import RawMessages
 from conformance.client.restraint import Restraint
 from conformance.client.steps import Arrived, Ended, LetGo, Opened, Sent
-from conformance.client.tcp import Unreachable, open_tcp
+from conformance.client.tcp import Unanswered, Unreachable, open_tcp
 from conformance.client.transcript import Transcript
 from specs.message import Frame
 
@@ -152,7 +152,8 @@ class Wire:
     def _check_response(self, response: Response | None) -> None:
         failure = self._protocol.handshake_exc
         if response is None and not isinstance(failure, InvalidStatus):
-            raise Unreachable(f"no answer to the WebSocket handshake ({failure or 'time-out'})")
+            fault = Unanswered if failure else Unreachable
+            raise fault(f"no answer to the WebSocket handshake ({failure or 'time-out'})")
         answer = failure.response if isinstance(failure, InvalidStatus) else response
         if answer is not None and answer.status_code != 101:
             self._transcript.add(self.name, "received", f"HTTP {answer.status_code}")

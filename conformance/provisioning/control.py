@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from conformance.client.tcp import Unanswered
 from conformance.client.transcript import Transcript
 from conformance.client.wire import HandshakeRefused, Unreachable, Wire
 from conformance.endpoint import Endpoint
 from conformance.faults import CannotProvision, CannotTest, ProvisionerGaveOut
 from conformance.fixtures.provision import Agent, Provisioner
 from conformance.provisioner_settings import ControlSettings
+from conformance.trust import PERHAPS_TLS
 from specs import message as phx
 from specs.model import Api
 from specs.participants import Participant
@@ -64,7 +66,9 @@ class ControlProvisioner(Provisioner):
                 ca=self._ca,
             )
         except Unreachable as exc:
-            raise CannotTest(f"control socket {self._shown}: {exc}") from exc
+            is_plain = isinstance(exc, Unanswered) and self._shown.startswith("ws://")
+            hint = f" {PERHAPS_TLS}" if is_plain else ""
+            raise CannotTest(f"control socket {self._shown}: {exc}{hint}") from exc
         except HandshakeRefused as exc:
             why = (
                 "the control token is refused"

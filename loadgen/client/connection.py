@@ -28,6 +28,8 @@ READ_BYTES: Final = 8_192
 WRITE_BYTES: Final = 1 << 20
 """What may wait to be sent on one connection; who lets more come up is told that it is lost."""
 
+ENDED: Final = "the server has ended the connection"
+
 _READ: Final = 1
 _WRITE: Final = 2
 _IN_PROGRESS: Final = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
@@ -224,7 +226,7 @@ class Connection:
 
     def _received(self, data: bytes, at_us: int) -> None:
         if not data:
-            self._lose("the server has ended the connection")
+            self._lose(ENDED)
         elif self._handshake is None:
             self._take(data, at_us)
         else:

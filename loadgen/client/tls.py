@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from typing import Any, Final
 
 _CHUNK_BYTES: Final = 65_536
+_NO_TLS_REASONS: Final = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
+_PERHAPS_PLAIN: Final = "(is it ws:// instead of wss://?)"
 
 
 class TlsStream:
@@ -78,6 +81,8 @@ class TlsStream:
                 self._object.do_handshake()
             except ssl.SSLWantReadError:
                 return
+            except ssl.SSLError as fault:
+                raise ConnectionAbortedError(errno.ECONNABORTED, _why(fault)) from fault
             self._is_shaken = True
 
     def _push(self) -> None:
@@ -91,3 +96,14 @@ class TlsStream:
             except BlockingIOError:
                 return
             self._unsent = self._unsent[sent:]
+
+
+def _why(fault: ssl.SSLError) -> str:
+    """Say why there is no handshake, and what can be done where that can be known."""
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {fault.verify_message} (--ca FILE names whom to trust)"
+    if isinstance(fault, ssl.SSLEOFError):
+        return f"the TLS handshake is not answered {_PERHAPS_PLAIN}"
+    if fault.reason in _NO_TLS_REASONS:
+        return f"it does not speak TLS {_PERHAPS_PLAIN}"
+    return f"the TLS handshake fails: {fault.reason or fault}"

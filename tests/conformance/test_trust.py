@@ -54,6 +54,16 @@ def test_a_server_that_waits_for_plain_http_is_said(
     assert "the TLS handshake is not answered (is it ws://" in line
 
 
+def test_a_server_that_waits_for_tls_is_said(wireproof: Any, start_server: Any, certificates: Any) -> None:
+    """It hangs up on plain HTTP: the likely mistake is named, and not where only nothing comes."""
+    server = start_server(*certificates.options)
+    line = refusal(wireproof, server.url.replace("wss://", "ws://"))
+    assert line.endswith("(is it wss:// instead of ws://?)")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        line = refusal(wireproof, f"ws://127.0.0.1:{silent.getsockname()[1]}")
+    assert line.endswith("no answer to the WebSocket handshake (time-out)")
+
+
 def test_a_server_that_answers_in_plain_http_is_said() -> None:
     """Its first bytes are no TLS."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -131,6 +131,28 @@ def test_an_unreachable_endpoint_is_one_line(wireproof: Run) -> None:
     assert "refused" in done.stderr
 
 
+def test_tls_where_there_is_none_is_said(
+    wireproof: Run,
+    reference_server: RunningServer,
+    start_server: Callable[..., RunningServer],
+    certificates: Any,
+) -> None:
+    """The likely mistake is named, whichever way round, and what to do about a certificate that nobody trusts."""
+    encrypted = start_server(*certificates.options).url
+
+    def refusal(url: str) -> str:
+        done = wireproof("load", url, "--control-token", TOKEN, "--duration", "1s")
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+        return done.stderr.strip()
+
+    assert refusal(encrypted.replace("wss://", "ws://")).endswith("(is it wss:// instead of ws://?)")
+    assert refusal(reference_server.url.replace("ws://", "wss://")).endswith(
+        "(is it ws:// instead of wss://?)"
+    )
+    assert "not trusted: " in refusal(encrypted)
+    assert "--ca FILE" in refusal(encrypted)
+
+
 @contextmanager
 def loading(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A load that goes on, once its agents act."""
