@@ -73,12 +73,21 @@ class Choice:
             ConfigurationFaulty: If a glob matches nothing, or no case is left.
 
         """
-        chosen = select(cases, list(self.include), list(self.exclude))
+        chosen = self.left_by_filters(cases)
         if self.shard is not None:
             chosen = shard(chosen, *self.shard)
         if not chosen:
             raise ConfigurationFaulty("the shard has no case to run: there are more shards than cases")
         return arranged(chosen, kill_order(), across_phases=self.is_hurried)
+
+    def left_by_filters(self, cases: list[Case]) -> list[Case]:
+        """Return the cases of all shards.
+
+        Raises:
+            ConfigurationFaulty: If a glob matches nothing.
+
+        """
+        return select(cases, list(self.include), list(self.exclude))
 
 
 def _matches(case: Case, glob: str) -> bool:

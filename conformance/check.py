@@ -68,6 +68,8 @@ class Plan:
     is_read_only: bool = False
     available: dict[Phase, int] = field(default_factory=dict)
     """How many cases of each phase there are before any is chosen; those that are to be run where it is empty."""
+    left: dict[Phase, int] = field(default_factory=dict)
+    """How many of those the filters leave to all shards."""
     is_own: bool = False
     """Whether the endpoint is a reference server that was started for this run."""
     gate: Gate | None = None
@@ -288,7 +290,7 @@ def footer_of(plan: Plan, results: list[CaseResult], log: PhaseLog, duration_s: 
         exit_code=int(code),
         interrupted=end.interrupted,
         note="; ".join(notes) or None,
-        phases=log.results(available, plan.cases, results, is_sharded=plan.shard is not None),
+        phases=log.results(available, plan.cases, results, plan.left),
         partial=list(_partial(plan, results)),
     )
 
@@ -304,7 +306,7 @@ def _partial(plan: Plan, results: list[CaseResult]) -> Iterator[str]:
         yield f"chosen by {' '.join(filters)}"
     if plan.shard is not None:
         index, count = plan.shard
-        yield f"shard {index}/{count}: {planned} of {sum(plan.available.values())} cases"
+        yield f"shard {index}/{count}: {planned} of {sum(plan.left.values())} cases"
     reasons = Counter(one.reason for one in results if one.verdict is Verdict.NOT_RUN)
     left = reasons[OUT_OF_BUDGET]
     if left and plan.budget is not None:

@@ -169,6 +169,7 @@ def check(
                 rate=rate,
                 is_read_only=read_only,
                 available=Counter(case.phase for case in everything),
+                left=Counter(case.phase for case in choice.left_by_filters(everything)),
                 is_own=not (url or endpoint),
                 gate=gate,
                 spec=spec,

@@ -42,8 +42,7 @@ class PhaseLog:
         available: Mapping[Phase, int],
         planned: Sequence[Case],
         results: Iterable[CaseResult],
-        *,
-        is_sharded: bool = False,
+        left: Mapping[Phase, int],
     ) -> list[PhaseResult]:
         """Return how every phase went.
 
@@ -51,7 +50,7 @@ class PhaseLog:
             available: How many cases of each phase there are before any is chosen.
             planned: The cases that were chosen.
             results: What has come of them; a case without a result was not reached.
-            is_sharded: Whether only the cases of a shard were chosen.
+            left: How many cases of each phase the filters leave to all shards.
 
         """
         ended = list(results)
@@ -66,7 +65,7 @@ class PhaseLog:
                     cases=count,
                     ran=ran,
                     duration_s=round(sum(result.duration_ms for result in own) / 1000, 3),
-                    reason=_reason(available.get(phase, 0), count, own, is_sharded=is_sharded),
+                    reason=_reason(available.get(phase, 0), left.get(phase, 0), count, own),
                 )
             )
         return rows
@@ -76,12 +75,12 @@ def _not_begun(phase: Phase) -> PhaseResult:
     return PhaseResult(phase=phase.value, cases=0, ran=0, duration_s=0.0, reason="not begun")
 
 
-def _reason(available: int, planned: int, results: list[CaseResult], *, is_sharded: bool) -> str | None:
+def _reason(available: int, left: int, planned: int, results: list[CaseResult]) -> str | None:
     """Return why a phase was not run as a whole; None where it was."""
     if not planned:
         if not available:
             return "no cases"
-        return "none in this shard" if is_sharded else "filtered out"
+        return "none in this shard" if left else "filtered out"
     reasons = Counter(one.reason or "no reason" for one in results if one.verdict is Verdict.NOT_RUN)
     if planned > len(results):
         reasons["not reached"] = planned - len(results)

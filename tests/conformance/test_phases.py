@@ -33,8 +33,8 @@ def result(case: Case, verdict: Verdict = Verdict.PASS, reason: str | None = Non
     )
 
 
-def told(available: dict[Phase, int], cases: list[Case], results: list[CaseResult], **how: Any) -> Any:
-    rows = PhaseLog().results(available, cases, results, **how)
+def told(available: dict[Phase, int], cases: list[Case], results: list[CaseResult], left: Any = ()) -> Any:
+    rows = PhaseLog().results(available, cases, results, dict(left))
     assert [row.phase for row in rows] == list(Phase)
     return {row.phase: (row.ran, row.cases, row.reason) for row in rows}
 
@@ -42,17 +42,18 @@ def told(available: dict[Phase, int], cases: list[Case], results: list[CaseResul
 def test_a_phase_that_was_run_as_a_whole_has_no_reason() -> None:
     """Counts, and the time that its cases took."""
     cases = planned(Phase.RACE, 3)
-    rows = PhaseLog().results({Phase.RACE: 3}, cases, [result(case) for case in cases])
+    rows = PhaseLog().results({Phase.RACE: 3}, cases, [result(case) for case in cases], {Phase.RACE: 3})
     (row,) = [row for row in rows if row.phase == Phase.RACE]
     assert (row.ran, row.cases, row.duration_s, row.reason) == (3, 3, 1.5, None)
 
 
 def test_a_phase_that_was_not_run_says_why() -> None:
-    """There are no such cases, or they were filtered out, or none is in the shard."""
+    """There are no such cases, or they were filtered out, whatever the shard, or none is in the shard."""
     rows = told({Phase.WIRE: 5}, [], [])
     assert rows["wire"] == (0, 0, "filtered out")
     assert rows["machines"] == (0, 0, "no cases")
-    assert told({Phase.WIRE: 5}, [], [], is_sharded=True)["wire"] == (0, 0, "none in this shard")
+    sharded = told({Phase.WIRE: 5, Phase.RACE: 5}, [], [], {Phase.RACE: 1})
+    assert (sharded["wire"][2], sharded["races"][2]) == ("filtered out", "none in this shard")
 
 
 def test_what_was_left_out_of_a_phase_is_said_with_its_reasons() -> None:
@@ -71,5 +72,5 @@ def test_a_phase_without_cases_says_how_it_failed() -> None:
         pass
     with pytest.raises(CannotTest), log.of(Phase.PROVISION):
         raise CannotTest("no token")
-    rows = log.results({}, [], [])
+    rows = log.results({}, [], [], {})
     assert [row.reason for row in rows[:3]] == [None, "failed: no token", "not begun"]
