@@ -30,6 +30,8 @@ class Comparison:
     """Not found, although their case was carried out, or exists no more."""
     waiting: tuple[KnownFinding, ...]
     """Neither found nor stale: their case did not run or could not tell, or they come and go."""
+    unexplained: tuple[KnownFinding, ...] = ()
+    """Found again, but without a reason, so that what was found counts as new."""
 
     @property
     def is_as_known(self) -> bool:
@@ -102,6 +104,7 @@ def compare(
         expired=tuple(entry for entry in explained if entry.is_expired(today)),
         stale=stale,
         waiting=tuple(entry for entry in missing if entry not in stale),
+        unexplained=tuple(entry for entry in found.values() if not entry.reason.strip()),
     )
 
 
@@ -128,11 +131,17 @@ def _is_stale(
 
 def lines(comparison: Comparison) -> list[str]:
     """Return what a report says of it, the most serious first."""
-    told = [f"new      {_shown(one.requirement, one.case)}" for one in comparison.new]
+    told = [f"new      {_found(one, comparison.unexplained)}" for one in comparison.new]
     told += [f"expired  {_entry(entry)} since {entry.expires}" for entry in comparison.expired]
     told += [f"stale    {_entry(entry)}: no longer found" for entry in comparison.stale]
     told += [f"known    {_entry(entry)}: {entry.reason}" for entry in comparison.known]
     return told
+
+
+def _found(finding: Finding, unexplained: Iterable[KnownFinding]) -> str:
+    shown = _shown(finding.requirement, finding.case)
+    is_listed = any(entry.covers(finding) for entry in unexplained)
+    return f"{shown}: listed, but without a reason" if is_listed else shown
 
 
 def _entry(entry: KnownFinding) -> str:

@@ -43,6 +43,8 @@ def test_a_gate_lets_known_findings_pass_and_nothing_else(
     assert "nothing but what the baseline names" in made.stdout
     unexplained = checked(deviating_url, path)
     assert (unexplained.returncode, "1 new" in unexplained.stdout) == (FINDINGS, True)
+    assert "listed, but without a reason" not in made.stdout
+    assert f"{CASE}: listed, but without a reason\n" in unexplained.stdout
     explain(path)
     assert "nothing but what the baseline names" in checked(deviating_url, path).stdout
     known = checked(deviating_url, path, "--json", "--run-dir", str(path.parent / "known"))
