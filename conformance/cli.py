@@ -306,8 +306,8 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except DocumentsInvalid as exc:
-        for fault in exc.faults:
-            typer.echo(f"wireproof: {fault}", err=True)
+        for line in exc.lines:
+            typer.echo(f"wireproof: {line}", err=True)
         raise typer.Exit(ExitCode.USAGE) from exc
     except (ConfigurationFaulty, RunFolderError) as exc:
         _end(str(exc), ExitCode.USAGE)

@@ -246,7 +246,7 @@ def _documents(directory: Path | None) -> Api:
     try:
         return load(directory)
     except DocumentsInvalid as exc:
-        _refuse(*map(str, exc.faults))
+        _refuse(*exc.lines)
 
 
 def _limits(api: Api, given: list[str], idle_timeout_s: float | None) -> Limits:

@@ -66,7 +66,7 @@ def deviations_command(
         api = load(spec)
         chosen = select(catalogue(api).values(), include or [])
     except DocumentsInvalid as exc:
-        _refuse(*map(str, exc.faults))
+        _refuse(*exc.lines)
     except UnknownDeviation as exc:
         _refuse(str(exc))
     if serve:

@@ -27,6 +27,9 @@ PHOENIX = DOCUMENTS / "phoenix"
 LIMITS = "limits.json"
 """The shipped document of the limits; used where a folder has none of its own."""
 
+MOST_SHOWN = 20
+"""How many faults are shown: a folder that was mistaken for one of documents may have thousands."""
+
 KINDS = ("api", "protocol", "socket", "topic", "requirements", "limits")
 
 
@@ -46,11 +49,14 @@ class DocumentFault:
 
 
 class DocumentsInvalid(ValueError):
-    """The documents cannot be used; `faults` lists everything that is wrong with them."""
+    """The documents cannot be used; `faults` lists everything that is wrong with them, `lines` what of it is shown."""
 
     def __init__(self, faults: list[DocumentFault]) -> None:
-        super().__init__("\n".join(str(fault) for fault in faults))
         self.faults = faults
+        self.lines = [str(fault) for fault in faults[:MOST_SHOWN]]
+        if len(faults) > MOST_SHOWN:
+            self.lines.append(f"and {len(faults) - MOST_SHOWN} more of {len(faults)} faults")
+        super().__init__("\n".join(self.lines))
 
 
 @cache

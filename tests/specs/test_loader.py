@@ -158,3 +158,15 @@ def test_a_fault_reads_as_file_pointer_and_message(documents: Path) -> None:
         load(documents)
     assert str(caught.value).startswith("sockets/user.json#/identity: ")
     assert len(str(caught.value).splitlines()) == len(caught.value.faults)
+
+
+def test_a_folder_that_was_mistaken_for_one_of_documents_is_said_shortly(tmp_path: Path) -> None:
+    """Thousands of files that are no documents are no thousands of lines; how many there are is said."""
+    for number in range(50):
+        (tmp_path / f"{number:02}.json").write_text("{}")
+    with pytest.raises(DocumentsInvalid) as caught:
+        load(tmp_path)
+    assert len(caught.value.faults) == 50
+    assert caught.value.lines[0].startswith("00.json#/kind: ")
+    assert caught.value.lines[20:] == ["and 30 more of 50 faults"]
+    assert str(caught.value) == "\n".join(caught.value.lines)
