@@ -118,6 +118,7 @@ class Agent:
 
         Raises:
             TooManyChannels: If the socket has as many as it may.
+            UnknownTopic: If no document has such a topic.
 
         """
         if len(self.channels) >= MOST_CHANNELS and topic not in self.channels:

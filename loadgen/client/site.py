@@ -22,6 +22,10 @@ FLUSH_EVERY: Final = 5
 """Ticks between two times that recorded values are counted: many at once would take too long."""
 
 
+class UnknownTopic(Exception):
+    """A scenario deals with a topic that is in no document."""
+
+
 class Ticking(Protocol):
     """Who wants to be called once a second."""
 
@@ -116,5 +120,13 @@ class Site:
         return self._figures.setdefault(family, {})
 
     def family_of(self, topic: str) -> Any:
-        """Return the family of a topic; None where the documents have none."""
-        return next((family for family in self.api.topics.values() if family.matches(topic)), None)
+        """Return the family of a topic.
+
+        Raises:
+            UnknownTopic: If the documents have none.
+
+        """
+        for family in self.api.topics.values():
+            if family.matches(topic):
+                return family
+        raise UnknownTopic(f"the documents have no topic like {topic!r}; --spec DIR names others")

@@ -41,6 +41,14 @@ SCENARIOS: Final[dict[str, type[Scenario]]] = {
     )
 }
 
+_CALLED_WITH: Final = {
+    "act": ("group", "start_us"),
+    "prepare": ("group",),
+    "finish": ("group",),
+    "conclude": ("groups",),
+    "attributes": ("role", "random"),
+}
+
 
 def find_scenario(name: str, parameters: dict[str, Any]) -> Scenario:
     """Return a scenario with its parameters.
@@ -95,6 +103,18 @@ def _of_file(path: Path) -> type[Scenario]:
     return found[0]
 
 
+def _misshapen(made: Any) -> str | None:
+    """Return what of a scenario cannot be called as it is going to be; None where all can."""
+    for name, called_with in _CALLED_WITH.items():
+        is_bound = isinstance(inspect.getattr_static(made, name), staticmethod | classmethod)
+        arguments = called_with if is_bound else ("self", *called_with)
+        try:
+            inspect.signature(getattr(made, name)).bind(*arguments)
+        except TypeError:
+            return f"`{name}` is to take {', '.join(arguments)}"
+    return None
+
+
 def _refuse_unplayable(made: Any, path: Path) -> None:
     """Refuse a scenario that no group can play.
 
@@ -111,6 +131,8 @@ def _refuse_unplayable(made: Any, path: Path) -> None:
         lack = "it has no `act`"
     elif not inspect.iscoroutinefunction(act):
         lack = "`act` is to be `async def`"
+    elif misshapen := _misshapen(made):
+        lack = misshapen
     elif not isinstance(cast, tuple | list) or not cast or not all(isinstance(role, str) for role in cast):
         lack = "`cast` is to be one role or more"
     elif not isinstance(concurrency, int) or concurrency < 1:

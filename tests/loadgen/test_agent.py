@@ -19,7 +19,7 @@ from loadgen.client.channel import MOST_CHANNELS, TooManyChannels
 from loadgen.client.clock import now_us
 from loadgen.client.plays import Pause, Play
 from loadgen.client.route import route_to
-from loadgen.client.site import Site
+from loadgen.client.site import Site, UnknownTopic
 from loadgen.client.stamps import KernelClock
 from loadgen.provisioning import ControlProvisioner
 from loadgen.scenarios.scenario import Group
@@ -314,6 +314,17 @@ def test_a_socket_has_a_hundred_channels_at_most(crew: Crew) -> None:
             agent.join(f"task:none-{number}")
         with pytest.raises(TooManyChannels):
             agent.join("task:one-more")
+
+    crew.play(script)
+
+
+def test_a_topic_of_no_document_is_said(crew: Crew) -> None:
+    """That is a fault of the scenario too, and named before anything is sent."""
+
+    async def script() -> None:
+        await crew.connected()
+        with pytest.raises(UnknownTopic, match="no topic like 'room:lobby'"):
+            crew.group.agents["client"].join("room:lobby")
 
     crew.play(script)
 

@@ -93,3 +93,16 @@ def test_a_file_without_one_scenario_is_refused(tmp_path: Path, content: str) ->
     path.write_text(content)
     with pytest.raises(ConfigurationFaulty, match="scenario file"):
         find_scenario(str(path), {})
+
+
+def test_a_scenario_that_takes_something_else_is_told_what_it_is_called_with(tmp_path: Path) -> None:
+    """It is said before the run: in the run nothing but `TypeError` would be, or less."""
+    path = tmp_path / "mine.py"
+    path.write_text(OWN.replace(", start_us: int", ""))
+    with pytest.raises(ConfigurationFaulty, match="`act` is to take self, group, start_us"):
+        find_scenario(str(path), {})
+    path.write_text(OWN + "\n    async def prepare(self) -> None: ...\n")
+    with pytest.raises(ConfigurationFaulty, match="`prepare` is to take self, group"):
+        find_scenario(str(path), {})
+    path.write_text(OWN.replace("    async def act(self, ", "    @staticmethod\n    async def act("))
+    assert find_scenario(str(path), {}).name == "mine"
