@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import sys
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -227,6 +228,8 @@ def new_folder(path: Path | None) -> Path:
 def _run(errand: Errand, target: Target, flags: dict[str, Any], folder: Path) -> Results:
     from loadgen.command import carry_out
 
+    if flags["web"] is not None:
+        _demand_free(flags["web"])
     errand.aim(target, folder)
     port = flags["metrics_port"]
     with (
@@ -242,6 +245,16 @@ def _run(errand: Errand, target: Target, flags: dict[str, Any], folder: Path) ->
 
         errand.on_row = on_row
         return carry_out(errand)
+
+
+def _demand_free(port: int) -> None:
+    """Refuse a port of the web page that cannot be had, before a generator is started that ends for want of it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as fault:
+            raise ConfigurationFaulty(f"--web {port}: {fault.strerror}") from fault
 
 
 def _show(results: Results, folder: Path, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import NoReturn
 
@@ -160,6 +161,23 @@ def test_what_is_no_figure_is_wrong_usage(command: Typer, option: str, number: s
     done = CliRunner().invoke(command, [*folders, option, number])
     assert (done.exit_code, done.stdout) == (2, "")
     assert option in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--web", "--metrics-port"])
+def test_a_port_that_somebody_has_is_wrong_usage(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said of the option, before a generator is started."""
+    monkeypatch.setattr("loadgen.cli.signal.signal", lambda *_: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = f"{taken.getsockname()[1]}"
+        options = ["--control-token", "x", "--run-dir", str(tmp_path / "run"), option, port]
+        done = CliRunner().invoke(load_app, ["ws://127.0.0.1:9", *options])
+    assert (done.exit_code, done.stdout, done.stderr) == (
+        2,
+        "",
+        f"wireproof: {option} {port}: Address already in use\n",
+    )
 
 
 @pytest.mark.parametrize("port", ["0", "99999"])
