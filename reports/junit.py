@@ -1,7 +1,8 @@
 """A run as JUnit XML, as build servers read it: a suite a topic, a test case a case.
 
 A failed or flaky case is a `failure`, an error of our own and an inconclusive case are an `error`, a case that did not run is
-`skipped`, as is one that failed by what is known already; an advisory passes and says so in `system-out`.
+`skipped`, as is one that failed by what is known already; an advisory passes and says so in `system-out`. A run that does not
+end with 0 though no case has failed, such as one that could not test, has one more test case that says why.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from .exit_codes import ExitCode
 from .printable import one_line, printable
 from .record import CaseResult, Finding, Run, TranscriptEntry, Verdict
 
@@ -23,6 +25,8 @@ _TAGS = {
     Verdict.INCONCLUSIVE: "error",
     Verdict.NOT_RUN: "skipped",
 }
+_WHOLE = "run"
+"""Suite and test case of what is no case's."""
 
 
 def write_junit(run: Run, path: Path, known: Mapping[str, str] | None = None) -> None:
@@ -44,7 +48,8 @@ def write_junit(run: Run, path: Path, known: Mapping[str, str] | None = None) ->
 
 def junit_tree(run: Run, known: Mapping[str, str]) -> ET.Element:
     """Build the `testsuites` element of a run: one `testsuite` a topic, in the order of the run."""
-    root = ET.Element("testsuites", {"name": "wireproof", **_totals(run.cases, known)})
+    totals = _totals(run.cases, known)
+    root = ET.Element("testsuites", {"name": "wireproof", **totals})
     by_topic: dict[str, list[CaseResult]] = {}
     for case in run.cases:
         by_topic.setdefault(case.topic, []).append(case)
@@ -57,7 +62,26 @@ def junit_tree(run: Run, known: Mapping[str, str]) -> ET.Element:
         _add_properties(suite, _run_properties(run))
         for case in cases:
             _add_case(suite, case, known.get(case.case))
+    if run.footer.exit_code != ExitCode.CONFORMANT and totals["failures"] == totals["errors"] == "0":
+        _add_whole(root, run)
     return root
+
+
+def _add_whole(root: ET.Element, run: Run) -> None:
+    """Add why a run is not green of which no case says so: nobody shall take what little it did for a success."""
+    tag = "failure" if run.footer.exit_code == ExitCode.FINDINGS else "error"
+    counts = {"tests": "1", f"{tag}s": "1"}
+    for name in counts:
+        root.set(name, str(int(root.get(name, "0")) + 1))
+    zeros = {"tests": "0", "failures": "0", "errors": "0", "skipped": "0", "time": _seconds(0)}
+    suite = ET.SubElement(
+        root, "testsuite", {"name": _WHOLE, "timestamp": run.header.started_at, **zeros, **counts}
+    )
+    _add_properties(suite, _run_properties(run))
+    element = ET.SubElement(suite, "testcase", {"classname": _WHOLE, "name": _WHOLE, "time": _seconds(0)})
+    told = run.footer.note or ("interrupted" if run.footer.interrupted else "nothing was tested")
+    message = one_line(f"exit code {run.footer.exit_code}: {told}")
+    ET.SubElement(element, tag, {"message": message, "type": tag})
 
 
 def _totals(cases: Sequence[CaseResult], known: Mapping[str, str]) -> dict[str, str]:

@@ -109,7 +109,7 @@ def test_characters_that_xml_forbids_are_escaped(build: Builder, tmp_path: Path)
 
 def test_an_empty_run_is_a_file_without_suites(build: Builder, tmp_path: Path) -> None:
     """No case, no suite, no failure, and still a well-formed file."""
-    root = parsed(build.run(), tmp_path)
+    root = parsed(build.run(exit_code=0), tmp_path)
     assert (root.tag, root.get("tests"), len(root)) == ("testsuites", "0", 0)
 
 
@@ -132,3 +132,22 @@ def test_why_a_run_is_partial_is_a_property(build: Builder, tmp_path: Path) -> N
     root = parsed(build.run(build.case(), partial=["out of budget"], note="stopped"), tmp_path)
     properties = {(one.get("name"), one.get("value")) for one in root.iter("property")}
     assert {("partial", "out of budget"), ("note", "stopped")} <= properties
+
+
+@pytest.mark.parametrize(("code", "tag"), [(1, "failure"), (3, "error")])
+def test_a_run_that_is_not_green_looks_green_nowhere(
+    build: Builder, tmp_path: Path, code: int, tag: str
+) -> None:
+    """A baseline that does not fit, or an endpoint that cannot be tested, is no case's, and yet there."""
+    for cases in ([], [build.case()], [build.case(verdict=Verdict.NOT_RUN)]):
+        root = parsed(build.run(*cases, exit_code=code, note="why"), tmp_path)
+        assert (root.get("tests"), root.get(f"{tag}s")) == (str(len(cases) + 1), "1")
+        (whole,) = [case for case in root.iter("testcase") if case.get("name") == "run"]
+        (outcome,) = whole
+        assert (outcome.tag, outcome.get("message")) == (tag, f"exit code {code}: why")
+
+
+def test_a_case_that_says_it_is_enough(build: Builder, tmp_path: Path) -> None:
+    """What failed is not counted twice."""
+    root = parsed(build.run(build.case(verdict=Verdict.FAIL), exit_code=1), tmp_path)
+    assert (root.get("tests"), root.get("failures"), len(root)) == ("1", "1", 1)
