@@ -96,8 +96,8 @@ class ControlProvisioner:
             raise CannotTest(f"control socket at {self._url}: {self._why(fault.reason)}") from fault
 
     def _why(self, reason: str) -> str:
-        if reason == "HTTP 403":
-            return "the control token is refused"
+        if reason in {"HTTP 401", "HTTP 403"}:
+            return f"the control token is refused ({reason})"
         is_plain = self._url.startswith("ws://")
         return f"{reason} (is it wss:// instead of ws://?)" if is_plain and reason in _HUNG_UP else reason
 

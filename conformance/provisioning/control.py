@@ -70,12 +70,8 @@ class ControlProvisioner(Provisioner):
             hint = f" {PERHAPS_TLS}" if is_plain else ""
             raise CannotTest(f"control socket {self._shown}: {exc}{hint}") from exc
         except HandshakeRefused as exc:
-            why = (
-                "the control token is refused"
-                if exc.status == 403
-                else f"no WebSocket there (HTTP {exc.status})"
-            )
-            raise CannotTest(f"control socket {self._shown}: {why}") from exc
+            why = "the control token is refused" if exc.status in {401, 403} else "no WebSocket there"
+            raise CannotTest(f"control socket {self._shown}: {why} ({exc})") from exc
         answer = self._exchange(self._session.join(TOPIC, {}))
         if answer is None:
             raise CannotTest(f"control socket {self._shown}: the join of {TOPIC!r} is not answered")

@@ -82,9 +82,9 @@ def test_a_web_server_could_not_be_tested(wireproof: Any, web_port: int) -> None
 
 
 def test_a_wrong_token_could_not_test(wireproof: Any, reference_server: Any) -> None:
-    """A refused token is said, and not shown."""
+    """A refused token is said, with the status by which somebody on the way may have refused it, and not shown."""
     done = wireproof("check", reference_server.url, "--control-token", "wrong-one")
-    assert_one_line(done, COULD_NOT_TEST, "token")
+    assert_one_line(done, COULD_NOT_TEST, "the control token is refused (HTTP 403)")
     assert "wrong-one" not in done.stderr
 
 

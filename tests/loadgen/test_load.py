@@ -153,6 +153,15 @@ def test_tls_where_there_is_none_is_said(
     assert "--ca FILE" in refusal(encrypted)
 
 
+def test_a_token_that_is_refused_is_told_with_the_status(
+    wireproof: Run, reference_server: RunningServer
+) -> None:
+    """Somebody else on the way may have refused it: the status is the first thing to look for in logs."""
+    done = wireproof("load", reference_server.url, "--control-token", "wrong", "--duration", "1s")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert done.stderr.endswith(": the control token is refused (HTTP 403)\n")
+
+
 @contextmanager
 def loading(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A load that goes on, once its agents act."""
