@@ -7,6 +7,7 @@ honest one as it is: several servers of one process do not know of each other's 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reference_server.application import Application
@@ -16,6 +17,7 @@ from reference_server.connection import Connection
 from reference_server.enforcement import Enforcement
 from reference_server.handshake import Accept, Policy, Refuse, decide
 from reference_server.ledger import Durability, Ledger
+from reference_server.misfits import misfit
 from reference_server.presence import PresenceTracker
 from reference_server.registry import REGISTERED, Effects
 from reference_server.server import Pieces, Server, Settings, serve
@@ -71,7 +73,7 @@ class Assembly:
         if self.data is None:
             return await self._serve(store, None)
         ledger = self.ledger(self.data, self.durability, self.commits)
-        ledger.load(store)
+        ledger.load(store, partial(misfit, self.api))
         try:
             return await self._serve(store, ledger)
         except BaseException:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from reference_server.ledger import opening
-from reference_server.ledger.faults import LedgerRemoved
+from reference_server.ledger.faults import LedgerRemoved, LedgerUnusable
 from reference_server.ledger.format import STEPS, Step
 from reference_server.ledger.opening import Durability
 from reference_server.ledger.rows import Rows, statements_of
@@ -63,8 +63,12 @@ class Ledger:
         self.run = ""
         """Label of the run, another one for every start of a server; empty for the first."""
 
-    def load(self, store: MemoryStore) -> None:
+    def load(self, store: MemoryStore, misfit: Callable[[Resource], str | None] = lambda _: None) -> None:
         """Put every record into an empty store, and journal what is changed in it from then on.
+
+        Args:
+            store: An empty one.
+            misfit: Says of a resource why it cannot be served, if so.
 
         Raises:
             LedgerUnusable: If the directory or what is in it cannot be used; nothing in it was changed.
@@ -76,6 +80,11 @@ class Ledger:
         def take(record: Change) -> None:
             nonlocal count
             count += 1
+            reason = misfit(record) if isinstance(record, Resource) else None
+            if reason is not None:
+                raise LedgerUnusable(
+                    f"{path} has {reason}: use the documents that it was written with, or name another directory"
+                )
             restore(store, record)
 
         runs = opening.read(path, self.steps, self.rows, take)

@@ -124,9 +124,9 @@ async def stage(directory: Path, limits: Limits | None = None) -> Any:
     ledgers: list[Stalling] = []
 
     class Known(Stalling):
-        def load(self, store: Any) -> None:
+        def load(self, *arguments: Any) -> None:
             ledgers.append(self)
-            super().load(store)
+            super().load(*arguments)
 
     Stalling.is_stalled = False
     commits = Commits()

@@ -14,11 +14,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reference_server.ledger import Ledger
+from reference_server.records import Resource
+from reference_server.store import MemoryStore
+from specs.loader import DOCUMENTS
 from specs.participants import derive_participant
 from tests.crash.phoenix import Client, Gone
 from tests.reference_server.ledger.stores import digests, loaded, untouched, with_ledger
@@ -256,6 +261,47 @@ def test_a_ledger_that_cannot_be_used_is_refused_and_left_alone(tmp_path: Path, 
     with untouched(tmp_path):
         line = refused("--data", str(tmp_path))
     assert str(tmp_path / NAME) in line
+
+
+@pytest.mark.parametrize("family", ["task", "job"])
+def test_a_ledger_in_a_state_that_the_documents_do_not_have_is_refused_and_left_alone(
+    tmp_path: Path, family: str
+) -> None:
+    """Its channels would crash; also where the family of the topic has another name by now."""
+    documents, data = tmp_path / "documents", tmp_path / "data"
+    shutil.copytree(DOCUMENTS, documents)
+    tasks = documents / "topics" / "task.json"
+    with_ledger(data, finished_tasks)
+    topics = json.loads(tasks.read_text().replace('"completed"', '"finished"'))
+    tasks.write_text(json.dumps({**topics, "name": family}))
+    for requirements in (documents / "requirements").glob("*.json"):
+        requirements.write_text(requirements.read_text().replace('"task"', f'"{family}"'))
+    with untouched(data):
+        line = refused("--data", str(data), "--spec", str(documents))
+    assert f"{data / NAME} has the topic task:2 in the state completed" in line
+    assert f"the documents have for {family} only open, finished, failed, cancelled" in line
+
+
+def finished_tasks(store: MemoryStore, _ledger: Ledger) -> None:
+    """Put a task into a store that is open, and one that is completed."""
+    with store.transaction():
+        for number, state in enumerate(("open", "completed"), 1):
+            task = Resource("task", str(number), f"task:{number}", state, {}, datetime.now(UTC))
+            store.put_resource(task)
+
+
+def test_a_ledger_whose_topics_the_documents_no_longer_have_is_served(serving: Start, tmp_path: Path) -> None:
+    """Nobody can join them, so nothing of them can crash; what else there is can be used."""
+    documents, data = tmp_path / "documents", tmp_path / "data"
+    shutil.copytree(DOCUMENTS, documents)
+    tasks = documents / "topics" / "task.json"
+    with_ledger(data, finished_tasks)
+    tasks.write_text(
+        tasks.read_text().replace('"task:{task_id}"', '"job:{task_id}"').replace('"completed"', '"finished"')
+    )
+    server = serving("--data", str(data), "--spec", str(documents))
+    assert len(asyncio.run(create_agents(server.url, "ann"))) == 1
+    assert server.end(signal.SIGTERM) == (0, "", "")
 
 
 @pytest.mark.parametrize(
