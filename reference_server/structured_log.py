@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reference_server.redaction import CREDENTIAL_NAMES, Scrubber, describe_exception
+from reference_server.standard_error import StandardErrorHandler
 
 if TYPE_CHECKING:
     import asyncio
@@ -101,16 +102,6 @@ def _fixed_text(text: str) -> str:
     return found[0].rstrip() if found else ""
 
 
-class _StderrHandler(logging.StreamHandler[Any]):
-    """Writes to standard error; a reader that has gone is no reason to say anything."""
-
-    def __init__(self) -> None:
-        super().__init__(sys.stderr)
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Go on: there is nowhere else to say it."""
-
-
 def log_to_stderr(level: str, names: Iterable[str] = CREDENTIAL_NAMES) -> None:
     """Send the log of the server, and what asyncio and the interpreter have to say, to standard error.
 
@@ -119,7 +110,7 @@ def log_to_stderr(level: str, names: Iterable[str] = CREDENTIAL_NAMES) -> None:
         names: Names of credentials, as `redaction.credential_names` finds them.
 
     """
-    handler = _StderrHandler()
+    handler = StandardErrorHandler()
     handler.setFormatter(JsonLines(names))
     for name in (_OWN, "asyncio"):
         logger = logging.getLogger(name)
