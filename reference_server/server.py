@@ -13,6 +13,7 @@ from reference_server.broker import Broker
 from reference_server.commits import Commits, Keeper
 from reference_server.connection import Backend, Connection
 from reference_server.counts import Counts
+from reference_server.doorstep import Doorstep
 from reference_server.handshake import Accept, OnRequest, Policy, Refuse, decide
 from reference_server.limits import Limits
 from reference_server.open_files import room_for_sockets
@@ -190,19 +191,16 @@ async def serve(
     def make_transport() -> WebSocketTransport:
         return pieces.transport(backend, on_request, limits, live)
 
-    listener = await _listen(make_transport, settings, limits)
+    def make_doorstep() -> Doorstep:
+        return Doorstep(cast("ssl.SSLContext", settings.tls), limits, admission, make_transport)
+
+    listener = await _listen(make_transport if settings.tls is None else make_doorstep, settings)
     return Server(listener, live, settings, monitoring, pieces.keeper)
 
 
-async def _listen(
-    make_transport: Callable[[], WebSocketTransport], settings: Settings, limits: Limits
-) -> asyncio.Server:
+async def _listen(make_protocol: Callable[[], asyncio.Protocol], settings: Settings) -> asyncio.Server:
     listener = await asyncio.get_running_loop().create_server(
-        make_transport,
-        settings.host,
-        settings.port,
-        backlog=_ACCEPTED_AT_ONCE,
-        **_tls_options(settings.tls, limits),
+        make_protocol, settings.host, settings.port, backlog=_ACCEPTED_AT_ONCE
     )
     for listening in listener.sockets:
         # For asyncio both are one number: how many it accepts at once, and how many may wait for that.
@@ -245,16 +243,6 @@ def _log_handshake(decision: Accept | Refuse, method: str, target: str) -> None:
         socket=identity.socket.name if identity else None,
         agent=identity.agent_id if identity else None,
     )
-
-
-def _tls_options(context: ssl.SSLContext | None, limits: Limits) -> dict[str, Any]:
-    if context is None:
-        return {}
-    return {
-        "ssl": context,
-        "ssl_handshake_timeout": limits.handshake_timeout_s,
-        "ssl_shutdown_timeout": limits.linger_s,
-    }
 
 
 def run(main: Callable[[], Coroutine[Any, Any, Result]]) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from reference_server.open_files import allow_as_many_as_possible, room_for_sockets
-from tests.conftest import TOKEN, RunningServer
+from tests.conftest import TOKEN, Certificates, RunningServer
 from tests.reference_server.adversary import TIMEOUT_S, Client, Operator
 
 resource = pytest.importorskip("resource")
@@ -58,6 +59,35 @@ def test_a_silent_crowd_makes_room_and_goes_by(start_server: Callable[..., Runni
                 break
         assert time.monotonic() < until_s
     assert present.is_alive()
+    assert server.logged() == ""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_crowd_that_is_silent_before_tls_keeps_nobody_out(
+    start_server: Callable[..., RunningServer], certificates: Certificates, loop: str
+) -> None:
+    """They are counted before TLS is agreed on, make room for whoever comes later, and are gone when they go."""
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
+    unlimited = ("--limit", "handshakes=100000", "--limit", "handshake_timeout_s=3600")
+    server = start_server(*certificates.options, *unlimited, command=["-c", PROGRAM % loop])
+    context = ssl.create_default_context(cafile=certificates.ca)
+
+    def newcomer() -> Client:
+        client = Client(server)
+        client.socket = context.wrap_socket(client.socket, server_hostname="127.0.0.1")
+        return client.upgraded(f"token={TOKEN}&vsn=2.0.0", "/control/websocket")
+
+    present = newcomer()
+    for _ in range(2):
+        crowd = [Client(server) for _ in range(CONNECTIONS)]
+        assert newcomer().is_alive()
+        assert present.is_alive()
+        # Whoever came first was dropped.
+        assert crowd[0].socket.recv(1) == b""
+        for client in crowd:
+            client.close()
+    assert newcomer().is_alive()
     assert server.logged() == ""
 
 
