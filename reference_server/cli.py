@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import signal
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -15,6 +16,7 @@ import typer
 
 from reference_server.allocator import give_back_large_blocks
 from reference_server.assembly import Assembly
+from reference_server.certificates import untimely
 from reference_server.chaos.installing import install as install_chaos
 from reference_server.chaos.record import FileRecorder, LogRecorder
 from reference_server.chaos.rules import ChaosFaulty, preset_names, read_rules
@@ -137,6 +139,7 @@ def serve_command(
         _show(settings.limits, api)
         return
     log_to_stderr(log_level, credential_names(api))
+    _warn_of(cert)
     assembly = Assembly(api, settings, seed=seed, control_token=control_token or None)
     assembly.data, assembly.durability = _kept(data, durability)
     _deviate(assembly, deviate or [])
@@ -233,6 +236,12 @@ def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
         return server_context(cert, key)
     except CertificateUnusable as exc:
         _refuse(str(exc))
+
+
+def _warn_of(cert: Path | None) -> None:
+    for fault in () if cert is None else untimely(cert, datetime.now(UTC)):
+        text = f"{fault}; clients that check it refuse to connect"
+        log_event(_log, logging.WARNING, "certificate_not_valid", path=cert, text=text)
 
 
 def _version(text: str) -> PhoenixVersion:

@@ -53,11 +53,22 @@ def server_context(cert: Path, key: Path) -> ssl.SSLContext:
             f"{key}: the key is encrypted; give one without a password (`openssl pkey -in {key.name} -out ...`)"
         ) from None
     except (ssl.SSLError, ValueError, OSError) as exc:
-        reason = getattr(exc, "reason", None)
-        if reason == "KEY_VALUES_MISMATCH":
-            raise CertificateUnusable(f"{key}: is not the key of the certificate in {cert}") from exc
-        raise CertificateUnusable(f"{cert} with {key}: cannot be used for TLS: {reason or exc}") from exc
+        raise CertificateUnusable(_reason(cert, key, exc)) from exc
     return context
+
+
+def _reason(cert: Path, key: Path, exc: Exception) -> str:
+    reason = getattr(exc, "reason", None)
+    # The second is what OpenSSL says of a key of another kind.
+    if reason in {"KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED", "KEY_TYPE_MISMATCH"}:
+        return f"{key}: is not the key of the certificate in {cert}"
+    if reason is not None:
+        return f"{cert} with {key}: cannot be used for TLS: {reason}"
+    try:
+        ssl.create_default_context().load_verify_locations(cafile=cert)
+    except ssl.SSLError:
+        return f"{cert}: cannot be used for TLS: the certificate in it is damaged"
+    return f"{key}: cannot be used for TLS: the private key in it is damaged"
 
 
 def _demand_pem(path: Path, mark: bytes, what: str) -> None:

@@ -139,9 +139,14 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 def certified(
-    name: str, key: ec.EllipticCurvePrivateKey, issuer: str, by: ec.EllipticCurvePrivateKey
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: str,
+    by: ec.EllipticCurvePrivateKey,
+    *,
+    days: tuple[int, int] = (-1, 1),
 ) -> x509.Certificate:
-    """Return a certificate for a key that is valid today."""
+    """Return a certificate for a key that is valid today, or from one day to another counted from today."""
     today, names = (
         datetime.now(UTC),
         [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, n)]) for n in (name, issuer)],
@@ -153,8 +158,8 @@ def certified(
         .issuer_name(names[1])
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(today - timedelta(days=1))
-        .not_valid_after(today + timedelta(days=1))
+        .not_valid_before(today + timedelta(days=days[0]))
+        .not_valid_after(today + timedelta(days=days[1]))
         .add_extension(x509.BasicConstraints(ca=name == issuer, path_length=None), critical=True)
         .add_extension(hosts, critical=False)
         .sign(by, hashes.SHA256())

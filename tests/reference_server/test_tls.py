@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
 import ssl
@@ -11,17 +12,25 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reference_server.assembly import Assembly
+from reference_server.certificates import validity
 from reference_server.server import Settings
 from reference_server.tls import ends_with_close_frame, server_context
 from reference_server.transport import Limits
+from tests.conftest import certified, pem
 from tests.variations import IS_WHOLE, MACHINES, options
 
 if TYPE_CHECKING:
@@ -44,6 +53,8 @@ CONNECTIONS = (
 )
 CONTENTS = ("wire/json/*", "wire/arrays/*", "wire/utf8/*", "wire/binary/*")
 BEAT = b'[null,"1","phoenix","heartbeat",{}]'
+#: RFC 5280 writes years in two digits from the one instant to the other.
+FIRST, TURN = map(datetime.fromisoformat, ("1950-01-01", "2050-01-01"))
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
@@ -275,7 +286,12 @@ def test_signal_ends_with_0_while_a_tls_handshake_hangs(start_server: Any, certi
         (("--cert", "cert", "--key", "cert"), "cert.pem: holds no private key in PEM form"),
         (("--cert", "cert", "--key", "other_key"), "is not the key of the certificate"),
         (("--cert", "cert", "--key", "encrypted_key"), "the key is encrypted"),
-        (("--cert", "broken", "--key", "key"), "cannot be used for TLS"),
+        (("--cert", "cert", "--key", "rsa_key"), "rsa_key.pem: is not the key of the certificate"),
+        (("--cert", "broken", "--key", "key"), "broken.pem: cannot be used for TLS: the certificate in it"),
+        (
+            ("--cert", "cert", "--key", "broken_key"),
+            "broken_key.pem: cannot be used for TLS: the private key",
+        ),
     ],
 )
 def test_unusable_certificate_is_one_line_and_exit_code_2(
@@ -283,12 +299,61 @@ def test_unusable_certificate_is_one_line_and_exit_code_2(
 ) -> None:
     """File and fault are named."""
     folder = certificates.cert.parent
-    (folder / "broken.pem").write_text(
-        "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n"
-    )
+    for name, kind in (("broken", "CERTIFICATE"), ("broken_key", "PRIVATE KEY")):
+        (folder / f"{name}.pem").write_text(f"-----BEGIN {kind}-----\nbm9uc2Vuc2U=\n-----END {kind}-----\n")
+    (folder / "rsa_key.pem").write_bytes(pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
     given = [part if part.startswith("--") else str(folder / f"{part}.pem") for part in options]
     done = usage("serve", "--port", "0", *given)
     assert (done.returncode, done.stdout) == (2, "")
     [line] = done.stderr.splitlines()
     assert line.startswith("wireproof serve: ")
     assert words in line
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "told"),
+    [
+        ((-3, -2), (), ["the certificate has expired, on "]),
+        ((2, 3), (), ["the certificate is not valid yet, only from "]),
+        ((-1, 1), ((-3, -2), (-1, 1)), ["certificate 2 of the chain has expired, on "]),
+        ((-1, 1), (), []),
+    ],
+    ids=["expired", "not yet valid", "expired in the chain", "valid"],
+)
+def test_certificate_that_is_not_valid_now_is_served_with_a_warning(
+    start_server: Any,
+    certificates: Any,
+    tmp_path: Path,
+    own: tuple[int, int],
+    others: tuple[tuple[int, int], ...],
+    told: list[str],
+) -> None:
+    """One line each; a client may be told not to look at it, or have another clock."""
+    key = load_pem_private_key(certificates.key.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    cert = tmp_path / "cert.pem"
+    cert.write_bytes(
+        b"".join(pem(certified("localhost", key, "ca", key, days=days)) for days in (own, *others))
+    )
+    server = start_server("--cert", str(cert), "--key", str(certificates.key))
+    lines = [json.loads(line) for line in server.logged().splitlines()]
+    assert [(line["event"], line["level"], line["path"]) for line in lines] == [
+        ("certificate_not_valid", "warning", str(cert)) for _ in told
+    ]
+    for line, words in zip(lines, told, strict=True):
+        assert line["text"].startswith(words)
+
+
+@given(st.datetimes(FIRST, TURN), st.datetimes(TURN))
+def test_validity_is_what_the_certificate_says(begins: datetime, ends: datetime) -> None:
+    """In both ways in which a time is written, with or without what is optional before it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
+    cert = (
+        x509.CertificateBuilder(name, name, key.public_key(), 2**150)
+        .not_valid_before(begins)
+        .not_valid_after(ends)
+        .sign(key, hashes.SHA256())
+    )
+    found = validity(cert.public_bytes(Encoding.DER))
+    assert found == tuple(each.replace(tzinfo=UTC, microsecond=0) for each in (begins, ends))
