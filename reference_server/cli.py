@@ -9,6 +9,7 @@ import secrets
 import signal
 from datetime import UTC, datetime
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -128,7 +129,7 @@ def serve_command(
         _refuse(f"--idle-timeout-s must be above 0, not {idle_timeout_s}")
     version, api = _version(phoenix_version), _documents(spec)
     settings = Settings(
-        host=host,
+        host=_address(host),
         port=port,
         version=version,
         origins=tuple(origin or ()),
@@ -159,7 +160,7 @@ async def _serve(assembly: Assembly) -> int:
     except LedgerUnusable as exc:
         _refuse(str(exc))
     except (OSError, UnicodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        reason = (exc.strerror or str(exc)) if isinstance(exc, OSError) else "no host has such a name"
         _refuse(f"cannot listen on {settings.host}:{settings.port}: {reason}")
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -192,6 +193,19 @@ async def _end(server: Server, signals: asyncio.Queue[int]) -> int:
     draining.cancel()
     await server.drop()
     return _SIGNAL_EXIT_BASE + again.result()
+
+
+def _address(host: str) -> str:
+    """Return what to listen on, without the brackets that an address has in a URL."""
+    if host.strip() in {"", "*"}:
+        _refuse(f"--host must name an address, not {host!r}; 0.0.0.0 or :: is every one of this machine")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        return str(ip_address(bare))
+    except ValueError:
+        if ":" in host or "/" in host or "[" in host:
+            _refuse(f"--host must be one address or name, not {host!r}; the port is given with --port")
+    return host
 
 
 def _kept(data: str | None, durability: Durability | None) -> tuple[Path | None, Durability]:

@@ -174,6 +174,13 @@ def test_second_signal_ends_at_once(serving: Callable[..., Serving]) -> None:
         (("--log-level", "loud"), "loud"),
         (("--spec", "/nowhere"), "/nowhere"),
         (("--host", "256.0.0.1", "--port", "0"), "cannot listen on 256.0.0.1:0"),
+        (("--host", ""), "--host must name an address, not ''; 0.0.0.0 or :: is every one"),
+        (("--host", " "), "--host must name an address, not ' '"),
+        (("--host", "*"), "--host must name an address, not '*'"),
+        (("--host", "127.0.0.1:5000"), "not '127.0.0.1:5000'; the port is given with --port"),
+        (("--host", "[::1]:5000"), "not '[::1]:5000'; the port is given with --port"),
+        (("--host", "ws://localhost"), "--host must be one address or name, not 'ws://localhost'"),
+        (("--host", "a..b"), "cannot listen on a..b:4000: no host has such a name"),
         (("--no-such-option",), "--no-such-option"),
         (("left", "over"), "left"),
     ],
@@ -183,6 +190,22 @@ def test_wrong_usage_is_one_line_and_exit_code_2(options: tuple[str, ...], words
     [line] = refused(*options)
     assert line.startswith("wireproof serve: ")
     assert words in line
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="there is no IPv6")
+def test_host_may_be_written_as_in_a_url() -> None:
+    """The brackets of an IPv6 address; the ready line shows an address that can be connected to."""
+    with subprocess.Popen(
+        [*COMMAND, "--port", "0", "--host", "[::1]"], stdout=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        assert process.stdout
+        ready = re.fullmatch(
+            r"wireproof serve: listening on ws://\[::1\]:([0-9]+)\n", process.stdout.readline()
+        )
+        assert ready
+        socket.create_connection(("::1", int(ready[1])), TIMEOUT_S).close()
+        process.terminate()
+        assert process.wait(TIMEOUT_S) == 0
 
 
 def test_limits_are_shown_as_they_would_be() -> None:
