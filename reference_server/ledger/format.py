@@ -21,6 +21,12 @@ OLDEST_SQLITE: Final = (3, 37, 0)
 #: In meta: the sums of all rows, added up. A row from before there were sums has none.
 TOTAL: Final = "total"
 
+#: In meta: what the log of the last server holds. In the file alone it is `LOG_IS_EMPTY`, with the log, from the first commit
+#: on, `LOG_IS_BEGUN`. So a file that says the former, and has no log beside it, has lost one; whoever carries a log into its file,
+#: or makes a copy of both, leaves the latter. A server from before there was this leaves it as it finds it.
+LOG: Final = "log"
+LOG_IS_EMPTY, LOG_IS_BEGUN = 1, 2
+
 Step: TypeAlias = "tuple[str, ...]"
 """The statements that lead from one version to the next."""
 

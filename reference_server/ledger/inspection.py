@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from reference_server.ledger.faults import LedgerInUse, LedgerUnusable
-from reference_server.ledger.format import APPLICATION_ID, version_of
+from reference_server.ledger.format import APPLICATION_ID, LOG, LOG_IS_EMPTY, version_of
 from reference_server.ledger.log_inspection import damaged_at
 from reference_server.redaction import printable
 
@@ -44,11 +44,13 @@ def inspected(path: Path, newest: int) -> Iterator[sqlite3.Connection]:
 
     """
     _check_header(path, newest)
+    # A reader makes an empty one.
+    has_log = _log_of(path).exists()
     try:
         with closing(_reader(path)) as connection, _leaving_nothing(path):
             _check_version(path, version_of(connection), newest)
             _check_pages(path, connection)
-            _check_log(path)
+            _check_log(path, connection, is_there=has_log)
             yield connection
     except sqlite3.Error as exc:
         raise fault_of(path, exc) from exc
@@ -112,15 +114,29 @@ def _check_pages(path: Path, connection: sqlite3.Connection) -> None:
         raise damaged(path, " ".join(found.split()))
 
 
-def _check_log(path: Path) -> None:
-    real = path.resolve()
-    log = real.with_name(f"{real.name}-wal")
+def _check_log(path: Path, connection: sqlite3.Connection, *, is_there: bool) -> None:
+    log = _log_of(path)
+    if not is_there and _is_log_lost(connection):
+        raise LedgerUnusable(
+            f"{log}, the log of {path.name}, was removed or not copied with it, and commits in it would be lost: put it back, "
+            f"make an empty file of that name to go on without them (touch {log.name}), or name another directory"
+        )
     at = damaged_at(log) if log.exists() else None
     if at is not None:
         raise LedgerUnusable(
             f"{log} is damaged at byte {at}, and commits behind it would be lost: restore a copy of both files, "
             f"cut it off there to go on without them (truncate -s {at}), or name another directory"
         )
+
+
+def _is_log_lost(connection: sqlite3.Connection) -> bool:
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (LOG,)).fetchone()
+    return row is not None and bool(row[0] == LOG_IS_EMPTY)
+
+
+def _log_of(path: Path) -> Path:
+    real = path.resolve()
+    return real.with_name(f"{real.name}-wal")
 
 
 def _reader(path: Path) -> sqlite3.Connection:

@@ -13,7 +13,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from reference_server.ledger.faults import LedgerUnusable
-from reference_server.ledger.format import APPLICATION_ID, OLDEST_SQLITE, take_steps, version_of
+from reference_server.ledger.format import (
+    APPLICATION_ID,
+    LOG,
+    LOG_IS_BEGUN,
+    LOG_IS_EMPTY,
+    OLDEST_SQLITE,
+    take_steps,
+    version_of,
+)
 from reference_server.ledger.inspection import damaged, fault_of, in_use, inspected
 from reference_server.ledger.rows import Rows, UnreadableRow
 
@@ -152,7 +160,15 @@ def _begin_run(connection: sqlite3.Connection, path: Path, steps: Sequence[Step]
         raise in_use(path)
     take_steps(connection, steps)
     connection.execute("UPDATE meta SET value = ? WHERE name = ?", (runs + 1, _RUNS))
+    _note_log(connection, LOG_IS_EMPTY)
     connection.execute("COMMIT")
+    # Into the file and out of the log; what follows stands in the log alone.
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    _note_log(connection, LOG_IS_BEGUN)
+
+
+def _note_log(connection: sqlite3.Connection, value: int) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (LOG, value))
 
 
 def _create(path: Path, steps: Sequence[Step]) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -121,3 +124,73 @@ def test_what_is_no_log_is_no_damaged_one(tmp_path: Path, content: bytes) -> Non
     log_of(tmp_path).write_bytes(content)
     assert damaged_at(log_of(tmp_path)) is None
     assert loaded(tmp_path).count_agents() == 0
+
+
+def test_a_log_that_was_removed_is_told_and_nothing_is_touched(data: Path) -> None:
+    """Put back it is read; an empty file in its place goes on without it, as the message says."""
+    whole = log_of(data).read_bytes()
+    log_of(data).unlink()
+    with untouched(data), pytest.raises(LedgerUnusable) as raised:
+        loaded(data)
+    assert f"{log_of(data)}, the log of {NAME}, was removed or not copied with it" in str(raised.value)
+    assert f"(touch {NAME}-wal)" in str(raised.value)
+    log_of(data).write_bytes(whole)
+    copy = shutil.copytree(data, data.with_name("copy"))
+    assert kept(copy) == list(range(COMMITS))
+    log_of(data).write_bytes(b"")
+    assert kept(data) == []
+    assert kept(data) == []
+
+
+def look_at(file: Path, _copy: Path) -> Path:
+    """Somebody looks at what a crash has left; SQLite then carries the log into the file and removes it."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("SELECT count(*) FROM entries").fetchone()
+    return file.parent
+
+
+def vacuum_into(file: Path, copy: Path) -> Path:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("VACUUM INTO ?", (str(copy / NAME),))
+    return copy
+
+
+def back_up(file: Path, copy: Path) -> Path:
+    with closing(sqlite3.connect(file)) as connection, closing(sqlite3.connect(copy / NAME)) as target:
+        connection.backup(target)
+    return copy
+
+
+def keep_no_log(file: Path, _copy: Path) -> Path:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    return file.parent
+
+
+@pytest.mark.parametrize("deed", [look_at, vacuum_into, back_up, keep_no_log])
+def test_a_log_that_somebody_carried_over_is_not_missed(
+    tmp_path: Path, data: Path, deed: Callable[[Path, Path], Path]
+) -> None:
+    """The file or the copy holds everything, so nobody is alarmed."""
+    (tmp_path / "copy").mkdir()
+    directory = deed(data / NAME, tmp_path / "copy")
+    assert not log_of(directory).exists()
+    assert kept(directory) == list(range(COMMITS))
+
+
+def test_a_server_that_was_killed_before_its_first_commit_leaves_no_alarm(tmp_path: Path) -> None:
+    """Also where its log was carried over by somebody else."""
+    live = tmp_path / "live"
+    with_ledger(live, lambda _store, _ledger: shutil.copytree(live, tmp_path / "data"))
+    assert log_of(tmp_path / "data").exists()
+    (tmp_path / "copy").mkdir()
+    assert loaded(vacuum_into(tmp_path / "data" / NAME, tmp_path / "copy")).count_agents() == 0
+    assert loaded(tmp_path / "data").count_agents() == 0
+
+
+def test_a_ledger_of_a_server_that_did_not_note_its_log_is_read_as_it_is(data: Path) -> None:
+    """Nothing can be said of it, so nothing is."""
+    look_at(data / NAME, data)
+    with closing(sqlite3.connect(data / NAME, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM meta WHERE name = 'log'")
+    assert kept(data) == list(range(COMMITS))
