@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 V = TypeVar("V")
+_ATOMS = frozenset({str, int, float, bool, type(None)})
 RecordT = TypeVar("RecordT", Agent, Resource, Message)
 
 
@@ -325,10 +326,11 @@ class MemoryStore:
 
 def own_copy(value: Any) -> Any:
     """Copy a JSON value so that nobody else holds its arrays and objects."""
+    # Of millions of values most are neither, and a call for each would keep everybody waiting.
     if isinstance(value, dict):
-        return {key: own_copy(member) for key, member in value.items()}
+        return {key: member if type(member) in _ATOMS else own_copy(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [own_copy(element) for element in value]
+        return [element if type(element) in _ATOMS else own_copy(element) for element in value]
     return value
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from reference_server.records import ACKNOWLEDGED, Agent, Entry, Happening, Message, Resource
-from reference_server.store import MemoryStore, OutsideTransaction
+from reference_server.store import MemoryStore, OutsideTransaction, own_copy
+from tests.specs.test_json_text import steps
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ANN = Agent("ann", "Ann", "o1", "key-1", "token-1", b"", ("t",), metadata={"m": [1]})
@@ -197,3 +198,16 @@ def test_credentials_do_not_show_in_a_records_text():
     """A record that is logged tells no secret."""
     assert "key-1" not in repr(ANN)
     assert "token-1" not in repr(ANN)
+
+
+def test_a_large_value_is_copied_without_a_step_for_each_element() -> None:
+    """Everybody waits while it is; its arrays and objects are all new."""
+    many = 100_000
+    value = {"array": [*range(many), [1.5]], "object": {str(number): None for number in range(many)}}
+    copies: list[Any] = []
+    assert steps(lambda: copies.append(own_copy(value))) < many / 100
+    [copy] = copies
+    assert copy == value
+    assert copy["array"] is not value["array"]
+    assert copy["array"][-1] is not value["array"][-1]
+    assert copy["object"] is not value["object"]

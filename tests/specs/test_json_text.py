@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from specs import json_text
 from specs.json_text import (
     DuplicateKey,
     MalformedJson,
@@ -19,6 +22,9 @@ from specs.json_text import (
     encode,
     repeats_a_member,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REFUSED = [
     b"",
@@ -185,3 +191,54 @@ def test_known_nulls_hide_no_nan(nulls):
 def test_text_is_compact_raw_utf8():
     """No white space and no escapes that are not needed (F-9)."""
     assert encode({"é": ["x", None]}) == '{"é":["x",null]}'.encode()
+
+
+def steps(call: Callable[[], object]) -> int:
+    """Count the calls of functions, in Python and below, that a call makes; each costs more than an element of an array."""
+    count = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+MANY = 100_000
+LARGE = {
+    "array": '{"a":[[' + "1," * MANY + '":"]]}',
+    "object": '{"a":{' + "".join(f'"{number}":":",' for number in range(MANY)) + '"b":1}}',
+    "escaped colon": '{"a":["\\u003a",' + '":",' * MANY + "null]}",
+    "nulls": '{"a":[' + "null," * MANY + "1]}",
+}
+
+
+@pytest.mark.parametrize("text", LARGE.values(), ids=LARGE)
+def test_a_large_value_is_not_walked_through_step_by_step(text: str) -> None:
+    """Ten megabytes of small values would keep everybody waiting for seconds."""
+    value = decode(text)
+    assert steps(lambda: decode_first_wins(text.encode())) < MANY / 100
+    assert steps(lambda: decode_plain_fields(f'[null,"1","t","e",{text}]'.encode())) < MANY / 100
+    assert steps(lambda: repeats_a_member(value)) < MANY / 100
+    assert steps(lambda: encode(value)) < MANY / 100
+    assert decode_plain_fields(f'[null,"1","t","e",{text}]'.encode()) == (None, "1", "t", "e", value)
+
+
+def test_colons_are_counted_also_where_a_value_is_too_deep_to_be_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reading and writing reach the end of the stack at different depths."""
+
+    def refuse(_value: object) -> bytes:
+        raise RecursionError
+
+    monkeypatch.setattr(json_text, "_encode", refuse)
+    for text in ('[{"a":":","b":["::"]}]', '[{"\\u003a":1,"a":{":":2}}]'):
+        value = json.loads(text)
+        assert json_text._names_each_member_once(text, value)
+        assert not json_text._names_each_member_once(text.replace("[{", '[{"a":0,', 1), value)
