@@ -10,6 +10,8 @@ from reference_server.structured_log import log_event
 #: For the data, the log, and whatever a library opens.
 _SPARE_FILES = 64
 _TURNS = 6
+#: A turn that accepts many is quicker, but those that are too many among them take up files until they are known.
+_MOST_AT_ONCE, _FILES_FOR_ONE = 64, 32
 
 _log = logging.getLogger("reference_server.open_files")
 
@@ -27,6 +29,12 @@ def allow_as_many_as_possible() -> None:
         log_event(_log, logging.INFO, "open_files_limit_stays", limit=soft, reason=str(exc))
 
 
+def accepted_at_once() -> int:
+    """Return how many sockets may be accepted in one turn of the event loop: few where there are few files."""
+    files = _open_files_limit()
+    return _MOST_AT_ONCE if files is None else max(1, min(_MOST_AT_ONCE, files // _FILES_FOR_ONE))
+
+
 def room_for_sockets(accepted_at_once: int) -> int | None:
     """Return how many sockets may be open with files to spare; None where the system sets no limit.
 
@@ -35,11 +43,16 @@ def room_for_sockets(accepted_at_once: int) -> int | None:
             is known, and is gone.
 
     """
+    files = _open_files_limit()
+    if files is None:
+        return None
+    return max(files - _TURNS * accepted_at_once - _SPARE_FILES, files // 2)
+
+
+def _open_files_limit() -> int | None:
     if sys.platform == "win32":
         return None
     import resource
 
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files == resource.RLIM_INFINITY:
-        return None
-    return max(files - _TURNS * accepted_at_once - _SPARE_FILES, files // 2)
+    return None if files == resource.RLIM_INFINITY else files

@@ -16,7 +16,7 @@ from reference_server.counts import Counts
 from reference_server.doorstep import Doorstep
 from reference_server.handshake import Accept, OnRequest, Policy, Refuse, decide
 from reference_server.limits import Limits
-from reference_server.open_files import room_for_sockets
+from reference_server.open_files import accepted_at_once, room_for_sockets
 from reference_server.plain_events import PlainEvents
 from reference_server.redaction import credential_names, shown_method, shown_target
 from reference_server.structured_log import log_event
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from reference_server.outcome import Application
     from specs.model import Api
 
-_ACCEPTED_AT_ONCE = 64
 _BACKLOG = 1024
 
 _log = logging.getLogger("reference_server.server")
@@ -167,7 +166,7 @@ async def serve(
     settings = settings or Settings()
     pieces = pieces or Pieces()
     limits = settings.limits or Limits.of(api)
-    admission = Admission(limits, room_for_sockets(_ACCEPTED_AT_ONCE))
+    admission = Admission(limits, room_for_sockets(accepted_at_once()))
     backend = Backend(
         api,
         application,
@@ -200,7 +199,7 @@ async def serve(
 
 async def _listen(make_protocol: Callable[[], asyncio.Protocol], settings: Settings) -> asyncio.Server:
     listener = await asyncio.get_running_loop().create_server(
-        make_protocol, settings.host, settings.port, backlog=_ACCEPTED_AT_ONCE
+        make_protocol, settings.host, settings.port, backlog=accepted_at_once()
     )
     for listening in listener.sockets:
         # For asyncio both are one number: how many it accepts at once, and how many may wait for that.

@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from reference_server.open_files import allow_as_many_as_possible, room_for_sockets
+from reference_server.open_files import accepted_at_once, allow_as_many_as_possible, room_for_sockets
 from tests.conftest import TOKEN, Certificates, RunningServer
 from tests.reference_server.adversary import TIMEOUT_S, Client, Operator
 
 resource = pytest.importorskip("resource")
 
-FILES = 1000
+FILES, FEW_FILES = 1000, 256
 CONNECTIONS = 1500
 PROGRAM = f"""
 import resource, sys
-resource.setrlimit(resource.RLIMIT_NOFILE, ({FILES}, {FILES}))
+files = int(sys.argv.pop(1)) if sys.argv[1].isdigit() else {FILES}
+resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
 import reference_server.server
 if %r == "asyncio":
     reference_server.server._loop_factory = lambda: None
@@ -62,15 +63,16 @@ def test_a_silent_crowd_makes_room_and_goes_by(start_server: Callable[..., Runni
     assert server.logged() == ""
 
 
+@pytest.mark.parametrize("files", [FILES, FEW_FILES])
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_crowd_that_is_silent_before_tls_keeps_nobody_out(
-    start_server: Callable[..., RunningServer], certificates: Certificates, loop: str
+    start_server: Callable[..., RunningServer], certificates: Certificates, loop: str, files: int
 ) -> None:
     """They are counted before TLS is agreed on, make room for whoever comes later, and are gone when they go."""
     if loop == "uvloop":
         pytest.importorskip("uvloop")
     unlimited = ("--limit", "handshakes=100000", "--limit", "handshake_timeout_s=3600")
-    server = start_server(*certificates.options, *unlimited, command=["-c", PROGRAM % loop])
+    server = start_server(*certificates.options, *unlimited, command=["-c", PROGRAM % loop, str(files)])
     context = ssl.create_default_context(cafile=certificates.ca)
 
     def newcomer() -> Client:
@@ -115,3 +117,10 @@ def test_room_is_left_for_files_and_for_those_who_wait_to_be_accepted(
     for files, room in ((100, 50), (2000, 2000 - 6 * 64 - 64), (resource.RLIM_INFINITY, None)):
         monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
         assert room_for_sockets(accepted_at_once=64) == room
+
+
+def test_few_are_accepted_at_once_where_there_are_few_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are too many are only known some turns later: never so many that files run out meanwhile."""
+    for files, at_once in ((16, 1), (256, 8), (2048, 64), (1_000_000, 64), (resource.RLIM_INFINITY, 64)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
+        assert accepted_at_once() == at_once
