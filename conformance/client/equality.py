@@ -19,3 +19,12 @@ def same(left: Any, right: Any) -> bool:
 def holds(whole: Any, part: dict[str, Any]) -> bool:
     """Tell whether an object has every member of `part`, with an equal value; it may have more."""
     return isinstance(whole, dict) and all(key in whole and same(whole[key], part[key]) for key in part)
+
+
+def one_form(value: Any) -> Any:
+    """Return a decoded JSON value in the one form that all equal ones have as text: whole numbers as integers, keys sorted."""
+    if isinstance(value, dict):
+        return {key: one_form(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [one_form(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from conformance.client.equality import one_form
 from conformance.verbs.ledger import ACKNOWLEDGE, COMPLETE, PROPOSE, amount_of, balances_in, other_party
 from conformance.verbs.orders import Move, Step, Told
 from specs.amounts import add, subtract
@@ -201,12 +202,12 @@ def _decided(event: str, payload: Mapping[str, Any]) -> str:
 
 
 def _proposed(nonce: Any, amount: Decimal | None) -> str:
-    return f"{PROPOSE} {nonce} of {_plain(amount)}"
+    return f"{PROPOSE} {one_form(nonce)} of {_plain(amount)}"
 
 
 def _transferred(nonce: Any, balances: Mapping[str, Decimal] | None) -> str:
     shown = " and ".join(map(_plain, (balances or {}).values()))
-    return f"{COMPLETE} {nonce} with balances of {shown}"
+    return f"{COMPLETE} {one_form(nonce)} with balances of {shown}"
 
 
 def _plain(amount: Decimal | None) -> str:

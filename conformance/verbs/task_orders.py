@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from conformance.client.equality import one_form
 from conformance.verbs.orders import Move, Step
 from specs import json_text
 
@@ -122,9 +123,10 @@ def _other(by: str) -> str:
 
 
 def _relayed(event: str, payload: Mapping[str, Any]) -> str:
-    told = payload.get("message") if event == "progress" else f"{payload.get('seq')} {payload.get('chunk')}"
+    chunk = f"{one_form(payload.get('seq'))} {payload.get('chunk')}"
+    told = payload.get("message") if event == "progress" else chunk
     return f"{event} {told}"
 
 
 def _text(value: Any) -> str:
-    return json_text.encode(value).decode()
+    return json_text.encode(one_form(value)).decode()

@@ -15,6 +15,7 @@ from conformance.verbs.negotiation_orders import NegotiationRules, Session
 from conformance.verbs.orders import Explained, Move, Outcome, explained
 from conformance.verbs.payment_orders import Channel, PaymentRules, Pending
 from conformance.verbs.task_orders import Task, TaskRules
+from specs.message import Message
 
 CHANNEL = Channel(Decimal(100), Decimal(50), (Pending("a", 1, Decimal("12.5")),), highest=1)
 SESSION = Session(Decimal(100), Decimal(120))
@@ -186,3 +187,26 @@ def test_what_is_sent_afterwards_comes_last_in_every_order() -> None:
         answers = {"one": True, "other": True, "accept": is_accepted}
         seen = Outcome(answers, Counter(told))
         assert explained(NegotiationRules(), SESSION, offers, seen, (accept,)) is how
+
+
+@pytest.mark.parametrize("rules", [PaymentRules(), TaskRules()])
+def test_a_whole_number_may_be_written_as_a_decimal(rules: Any) -> None:
+    """1 and 1.0 are one number in JSON (RFC 8785 writes both as 1), so what is told is the same."""
+    payloads = {
+        "propose_transfer": {"amount": "20", "nonce": 2.0},
+        "transfer_complete": {"nonce": 1.0, "balance_a": "87.5", "balance_b": "62.5"},
+        "output_stream": {"chunk": "a", "seq": 3.0},
+        "task_completed": {"task": {"result": {"text": "x", "numbers": [1.0, 0.5]}}},
+    }
+    as_integers = {
+        "propose_transfer": {"amount": "20", "nonce": 2},
+        "transfer_complete": {"nonce": 1, "balance_a": "87.5", "balance_b": "62.5"},
+        "output_stream": {"chunk": "a", "seq": 3},
+        "task_completed": {"task": {"result": {"numbers": [1, 0.5], "text": "x"}}},
+    }
+    told = {
+        event: rules.heard(Message(None, None, "t", event, payload)) for event, payload in payloads.items()
+    }
+    for event, payload in as_integers.items():
+        assert told[event] == rules.heard(Message(None, None, "t", event, payload))
+    assert {told[event] for event in payloads} != {None}
