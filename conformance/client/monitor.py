@@ -154,9 +154,13 @@ class Monitor:
                 f"ref {message.ref!r}: {message}",
             )
         known = self.join_refs.get(message.topic, []) if isinstance(message.topic, str) else []
-        if not known or (
-            message.join_ref is not None and not any(same(ref, message.join_ref) for ref in known)
-        ):
+        if not known:
+            raise Violation(
+                "broadcast/joined-only",
+                "nothing is pushed or broadcast on a topic of which this connection has sent no join",
+                f"{message}",
+            )
+        if message.join_ref is not None and not any(same(ref, message.join_ref) for ref in known):
             raise Violation(
                 "frames/push-carries-join-ref",
                 "a push carries the join_ref of a join of its topic on this connection, a broadcast carries null",
