@@ -18,7 +18,7 @@ from conformance.written import case
 from specs import message as phx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from conformance.client.peer import Peer
     from conformance.fixtures.lab import Lab
@@ -78,11 +78,11 @@ def _is_relay(payload: dict[str, Any], heard: Any) -> bool:
 def joins_of_same_topic(lab: Lab) -> None:
     """Joins of one topic that are sent at once on six connections are each answered ok, and each hears the next push once."""
     talk = relaying(lab)
-    peers = [
-        talk.connect(name, f"{name} joining {number}")
+    joining = {
+        name: [talk.connect(name, f"{name} joining {number}") for number in range(CONNECTIONS)]
         for name in talk.stage.agents
-        for number in range(CONNECTIONS)
-    ]
+    }
+    peers = [peer for each in joining.values() for peer in each]
     for number in range(ROUNDS):
         joins = [(peer, peer.session.join(talk.topic, {})) for peer in peers]
         at_once(_shuffled(lab, JOINS, number, joins))
@@ -95,7 +95,7 @@ def joins_of_same_topic(lab: Lab) -> None:
                 "each join is answered by one ok",
                 f"{answer}, {count} times",
             )
-        _demand_all_hear(talk, peers)
+        _demand_all_hear(talk, joining)
         leaves = [(peer, peer.session.leave(talk.topic)) for peer in peers]
         at_once(leaves)
         for peer, leave in leaves:
@@ -103,13 +103,19 @@ def joins_of_same_topic(lab: Lab) -> None:
             lab.demand(answer.kind == "ok", JOINS, "each leave is answered by ok", answer)
 
 
-def _demand_all_hear(talk: Conversation, peers: Sequence[Peer]) -> None:
+def _demand_all_hear(talk: Conversation, joining: Mapping[str, Sequence[Peer]]) -> None:
+    """Demand that a push reaches every connection once; those of its sender may be left out (reading.md, section 3)."""
     speaker = talk.peer
-    marks = [peer.mark() for peer in peers]
+    marks = {peer: peer.mark() for peers in joining.values() for peer in peers}
     message, payload = _push(talk, speaker)
     speaker.send(message)
-    for peer, since in zip(peers, marks, strict=True):
-        _demand_heard(talk, peer, payload, since, JOINS)
+    others = [peer for name, peers in joining.items() if name != talk.by for peer in peers]
+    for peer in others:
+        _demand_heard(talk, peer, payload, marks[peer], JOINS)
+    for peer in joining.get(talk.by, ()):
+        peer.sync()
+        count = _count(talk, peer, payload, marks[peer])
+        talk.lab.demand(count <= 1, JOINS, f"{peer.name} is relayed a push once at most", f"{count} times")
 
 
 @_race_case("leaving/race/relay", LEAVE)

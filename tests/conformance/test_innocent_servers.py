@@ -103,6 +103,25 @@ def test_a_server_that_uses_its_freedom_is_not_accused(
 
 
 @pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("relays-to-the-other-role-only", ("joining/race/*", "leaving/race/*")),
+        ("writes-whole-numbers-as-decimals", ("payment/race/*", "task/race/*")),
+        (
+            "says-when-it-tells",
+            ("messages/delivery/*", "messages/redelivery/*", "analytics_agent/sibling-joins"),
+        ),
+        ("replies-to-every-other-announcement", ("discovery/machine",)),
+    ],
+)
+def test_what_is_told_in_another_way_is_the_same(check: Check, name: str, asked: Globs) -> None:
+    """To whom besides, in which notation, with what more, and with or without a reply: no finding, no doubt."""
+    summary = check(command=[str(SERVE), name], reply_s=0.5, asked=options(asked))
+    assert advised(summary) <= {"discovery/events-answered"}
+    assert summary["counts"]["inconclusive"] == 0
+
+
+@pytest.mark.parametrize(
     "name",
     ["takes-first-of-repeated-members", "takes-last-of-repeated-members", "closes-on-repeated-members"],
 )

@@ -52,6 +52,18 @@ def echoes_to_sender() -> None:
     _on_broadcast(lambda broadcast: replace(broadcast, exclude=None))
 
 
+def relays_to_the_other_role_only() -> None:
+    """What is relayed goes to no connection of its sender's, be it on the topic as well."""
+
+    def narrow(broadcast: Any) -> Any:
+        sender = broadcast.exclude
+        if sender is None:
+            return broadcast
+        return replace(broadcast, only=frozenset(sender.family.roles) - {sender.role})
+
+    _on_broadcast(narrow)
+
+
 def adds_members_to_relays() -> None:
     """A relayed payload has members that the sender did not write."""
 
@@ -144,7 +156,7 @@ def makes_few_agents() -> None:
 def reorders_json_keys() -> None:
     """The members of every object stand in the opposite order."""
     for serializer in (V1, V2):
-        _reorder(serializer)
+        _rewrite(serializer, lambda pairs: dict(reversed(pairs)))
 
 
 def replies_nothing_to_ok_events() -> None:
@@ -156,6 +168,34 @@ def replies_nothing_to_ok_events() -> None:
         return outcome.status != "ok" or event is None or not (event.relay or event.broadcasts)
 
     _on_reply(is_answered)
+
+
+def replies_to_every_other_announcement() -> None:
+    """Every other accepted announcement shows by its broadcast alone."""
+    numbers = count(1)
+    _on_reply(lambda message, _connection, _outcome: message.event != "announce" or bool(next(numbers) % 2))
+
+
+def writes_whole_numbers_as_decimals() -> None:
+    """A whole number in a payload is written with a decimal point: 1.0 for 1, the same number in JSON."""
+
+    def written(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {name: float(value) if type(value) is int else value for name, value in pairs}
+
+    _rewrite(V2, written)
+
+
+def says_when_it_tells() -> None:
+    """Messages and metrics have a member more, which says when they were sent: another one each time."""
+    numbers = count(1)
+
+    def told(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        is_told = {"inserted_at", "tasks_completed"} & members.keys()
+        return {**members, "told_at": next(numbers)} if is_told else members
+
+    for serializer in (V1, V2):
+        _rewrite(serializer, told)
 
 
 def takes_first_of_repeated_members() -> None:
@@ -268,14 +308,15 @@ def _later(call: Callable[[Any], None]) -> Callable[[Any], None]:
     return schedule
 
 
-def _reorder(serializer: Any) -> None:
+def _rewrite(serializer: Any, change: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> None:
+    """Change every object of the frames to a client."""
     honest = serializer.encode_server
 
     def encode(self: Any, message: Any) -> Frame:
         frame = honest(self, message)
         if not frame.is_text:
             return Frame(*frame)
-        value = json.loads(frame.data, object_pairs_hook=lambda pairs: dict(reversed(pairs)))
+        value = json.loads(frame.data, object_pairs_hook=change)
         return Frame(json.dumps(value).encode(), is_text=True)
 
     def around_ref(self: Any, message: Any) -> tuple[bytes, bytes]:
@@ -339,6 +380,10 @@ WAYS = {
         sends_presence_state_before_tracking,
         sends_presence_diffs_late,
         changes_presence_late,
+        relays_to_the_other_role_only,
+        replies_to_every_other_announcement,
+        writes_whole_numbers_as_decimals,
+        says_when_it_tells,
     )
 }
 
