@@ -64,6 +64,8 @@ class Arena:
             for name, count in racers.items()
         }
         self.stage = Stage(lab, topic, self.agents, "")
+        self.before: list[Move] = []
+        """What was done on the topic before its race."""
 
     def _connect(self, name: str, connection: str) -> Peer:
         return self.lab.connect(self.agents[name], socket=self.family.socket, name=connection)
@@ -98,6 +100,7 @@ class Arena:
 
         """
         self.stage = Stage(self.lab, self.family, self.agents, topic)
+        self.before = []
         self.stage.peers = dict(self.watchers)
         self._join(self.watchers.values())
         return self.stage
@@ -125,6 +128,7 @@ class Arena:
 
         """
         payload: Mapping[str, Any] = done(self.stage, by, event, **members).payload
+        self.before.append(Move(f"{event} by {by} before", by, self.watchers[by].name, event, payload))
         return payload
 
     def move(self, by: str, index: int, event: str, **members: Any) -> Move:

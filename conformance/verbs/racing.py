@@ -176,6 +176,8 @@ class Race(Generic[S]):
     ) -> Outcome:
         # Whether the sender's other connections hear a relay is left open.
         open_pairs = {(move.by, self._rules.relayed(move)) for move in moves}
+        # What was done before the race was answered; what tells of it may come behind the reply (BC-3).
+        earlier = {self._rules.relayed(move) for move in self._arena.before}
         told = Counter(
             (name, what)
             for name, peer in self._arena.watchers.items()
@@ -183,6 +185,7 @@ class Race(Generic[S]):
             if message.topic == self._arena.topic
             and (what := self._rules.heard(message)) is not None
             and (name, what) not in open_pairs
+            and what not in earlier
         )
         shown = tuple(self._rules.shown(look.response) for look in looks if look.kind == "ok")
         return Outcome({name: _is_accepted(answer) for name, answer in answers.items()}, told, shown)

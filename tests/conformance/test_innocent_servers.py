@@ -105,6 +105,7 @@ def test_a_server_that_uses_its_freedom_is_not_accused(
 @pytest.mark.parametrize(
     ("name", "asked"),
     [
+        ("echoes-to-sender-behind-the-reply", ("payment/race/*", "negotiation/race/*")),
         ("relays-to-the-other-role-only", ("joining/race/*", "leaving/race/*")),
         ("writes-whole-numbers-as-decimals", ("payment/race/*", "task/race/*")),
         (

@@ -52,6 +52,22 @@ def echoes_to_sender() -> None:
     _on_broadcast(lambda broadcast: replace(broadcast, exclude=None))
 
 
+def echoes_to_sender_behind_the_reply() -> None:
+    """What is relayed goes to the connections of its sender, too, but 2 ms later: behind the reply, as intercepted (BC-3)."""
+    honest = Broker.broadcast
+
+    def broadcast(self: Broker, told: Any) -> None:
+        sender = told.exclude
+        if sender is None:
+            honest(self, told)
+            return
+        honest(self, replace(told, only=frozenset(sender.family.roles) - {sender.role}))
+        echo = replace(told, exclude=None, only=frozenset({sender.role}))
+        asyncio.get_running_loop().call_later(0.002, honest, self, echo)
+
+    Broker.broadcast = broadcast  # type: ignore[method-assign]
+
+
 def relays_to_the_other_role_only() -> None:
     """What is relayed goes to no connection of its sender's, be it on the topic as well."""
 
@@ -380,6 +396,7 @@ WAYS = {
         sends_presence_state_before_tracking,
         sends_presence_diffs_late,
         changes_presence_late,
+        echoes_to_sender_behind_the_reply,
         relays_to_the_other_role_only,
         replies_to_every_other_announcement,
         writes_whole_numbers_as_decimals,
