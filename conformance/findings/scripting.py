@@ -77,6 +77,10 @@ def tell(steps: Iterable[Step], base_url: str) -> Told:
     return Told(lines, scribe.seen)
 
 
+_AGENTS = {"to", "from_agent_id", "agent_id"}
+"""Members of an operator's requests that name agents."""
+
+
 class _Scribe:
     """Writes the script of one attempt."""
 
@@ -106,7 +110,8 @@ class _Scribe:
             case ResourceMade():
                 self._resource(step)
             case Caused():
-                line = self._line("request", event=step.event, payload=self._named(step.payload))
+                payload = {name: self._member(name, member) for name, member in step.payload.items()}
+                line = self._line("request", event=step.event, payload=payload)
                 self._learn(step.response, line, ())
             case NameMade():
                 name = self._symbols.name(step.name)
@@ -170,7 +175,8 @@ class _Scribe:
 
     def _resource(self, step: ResourceMade) -> None:
         name = self._symbols.name(step.family)
-        made = {"roles": self._named(step.roles), "params": self._named(step.params)}
+        roles = {role: self._symbols.id(agent_id) for role, agent_id in step.roles.items()}
+        made = {"roles": roles, "params": self._named(step.params)}
         self._line("resource", **{"as": name, "family": step.family, **made})
         self._symbols.define(step.topic, name)
         self._symbols.define(step.topic.partition(":")[2], f"{name}.partition(':')[2]")
@@ -256,6 +262,10 @@ class _Scribe:
             whole = self._symbols.json(dict.fromkeys(value))
             return {name: self._named(value[name]) for name in whole}
         return [self._named(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    def _member(self, name: str, value: Any) -> Any:
+        """Return a member of an operator's request; those that name an agent hold its id."""
+        return self._symbols.id(value) if name in _AGENTS else self._named(value)
 
     def _take(self, text: str) -> None:
         """Name a text that the server has made and this side now sends."""

@@ -22,6 +22,9 @@ SHORTEST = 6
 """Characters of a value that is looked for inside of other texts."""
 _AFFIX = 10
 """Characters of a secret that no text may share with it unnamed."""
+_WORDS = re.compile(r"[a-z_]+(:[a-z_]+)*")
+"""What a topic has before its id."""
+_AGENT_ID = re.compile(r"(?<=[?&]agent_id=)[^&]+")
 _RESERVED = frozenset(
     {"came", "conversation", "endpoint", "is_seen"}.union(
         dir(builtins), *(vars(means) for means in (reading, core, forging, low_level, ending))
@@ -40,6 +43,8 @@ class Symbols:
     def __init__(self) -> None:
         self._known: list[tuple[str, str]] = []
         self._secrets: list[tuple[str, str]] = []
+        self._short: dict[str, str] = {}
+        """Values that may be part of any text by chance, such as the id 17: they are named where they stand alone."""
         self._names: set[str] = set()
 
     def name(self, wish: str) -> str:
@@ -56,7 +61,11 @@ class Symbols:
 
     def define(self, value: str, expression: str, *, is_secret: bool = False) -> None:
         """Let an expression stand for a value from here on; the first one stays."""
-        if len(value) < SHORTEST or any(value == known for known, _ in self._known):
+        if len(value) < SHORTEST:
+            if value and not is_secret:
+                self._short.setdefault(value, expression)
+            return
+        if any(value == known for known, _ in self._known):
             return
         self._known.append((value, expression))
         # A value may be part of another: the longer one is looked for first.
@@ -66,7 +75,13 @@ class Symbols:
 
     def expression_of(self, value: str) -> str | None:
         """Return what stands for exactly this value."""
-        return next((expression for known, expression in self._known if known == value), None)
+        short = self._short.get(value) if _is_telling(value) else None
+        return next((expression for known, expression in self._known if known == value), short)
+
+    def id(self, value: Any) -> Any:
+        """Return what is known to be an id with a name in its place, however short it is."""
+        expression = self._short.get(value) if isinstance(value, str) else None
+        return lone(expression) if expression is not None else self.json(value)
 
     def text(self, text: str, *, is_query: bool = False) -> Any:
         """Return a text with names in it: a plain string where there is nothing to name.
@@ -80,9 +95,24 @@ class Symbols:
             written = quote(value, safe="") if is_query else value
             named = f"quote({expression}, safe='')" if written != value else expression
             parts = [piece for part in parts for piece in _split(part, written, named)]
+        parts = [piece for part in parts for piece in self._with_short(part, is_whole=part == text)]
         parts = [piece for part in parts for piece in self._without_secrets(part)]
         kept = [part for part in parts if part != ""]
         return {TEXT: kept} if any(isinstance(part, dict) for part in kept) else text
+
+    def _with_short(self, part: Any, *, is_whole: bool) -> list[Any]:
+        """Name a short value that is a whole text, what a topic is about, or the value of a query's parameter."""
+        if not isinstance(part, str):
+            return [part]
+        if is_whole and part in self._short and _is_telling(part):
+            return [{EXPRESSION: self._short[part]}]
+        head, _, tail = part.rpartition(":")
+        if is_whole and tail in self._short and _WORDS.fullmatch(head):
+            return [f"{head}:", {EXPRESSION: self._short[tail]}]
+        found = _AGENT_ID.search(part)
+        if found is None or found[0] not in self._short:
+            return [part]
+        return [part[: found.start()], {EXPRESSION: self._short[found[0]]}, part[found.end() :]]
 
     def _without_secrets(self, part: Any) -> list[Any]:
         """Name the beginning of a credential as such, so that a shortened one is no secret in a file.
@@ -128,6 +158,11 @@ class Symbols:
                 raise NotSymbolic("a member is called by a value of this attempt")
             return {name: self.json(member) for name, member in value.items()}
         return [self.json(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_telling(value: str) -> bool:
+    """Tell whether a short text is likely to be an id wherever it stands alone: no number, no ref, no single letter."""
+    return len(value) > 1 and any(map(str.isalpha, value))
 
 
 def _split(part: Any, value: str, expression: str) -> list[Any]:

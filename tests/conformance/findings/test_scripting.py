@@ -9,6 +9,7 @@ import pytest
 from conformance.client.steps import (
     AgentMade,
     Arrived,
+    Caused,
     Ended,
     LetGo,
     NameMade,
@@ -60,6 +61,18 @@ def test_agents_resources_and_connections_come_first() -> None:
         'client = endpoint.agent("client", name="client")',
         'task = endpoint.resource("task", "task", {"client": client.id}, {})',
         'client_socket = endpoint.connect("client_socket", f"/socket/websocket?api_key={client.api_key}&vsn=2.0.0")',
+    ]
+
+
+def test_agents_may_have_ids_as_short_as_those_of_a_table() -> None:
+    """The roles of a resource and what an operator causes name the agents that are made afresh, whatever their ids."""
+    agent = AgentMade("client", {}, "7", "8", "key_" + "c" * 30, "session_" + "d" * 30, KEYS.public_key)
+    task = ResourceMade("task", {"client": "7"}, {}, "task:7")
+    caused = Caused("send_message", {"to": "7", "from_agent_id": "7", "type": "7"}, {})
+    assert statements(tell([agent, task, caused], BASE).lines) == [
+        'client = endpoint.agent("client")',
+        'task = endpoint.resource("task", "task", {"client": client.id}, {})',
+        'endpoint.request("send_message", {"to": client.id, "from_agent_id": client.id, "type": "7"})',
     ]
 
 

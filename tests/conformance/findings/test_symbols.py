@@ -38,6 +38,31 @@ def test_values_are_named_wherever_they_stand(symbols: Symbols, text: str, code:
     assert code_of(symbols.text(text)) == code
 
 
+@pytest.mark.parametrize(
+    ("text", "is_query", "code"),
+    [
+        ("a17", False, "client.id"),
+        ("messages:a17", False, 'f"messages:{client.id}"'),
+        ("analytics:agent:42", False, 'f"analytics:agent:{provider.id}"'),
+        (
+            "/user_socket/websocket?agent_id=42&vsn=2.0.0",
+            True,
+            'f"/user_socket/websocket?agent_id={provider.id}&vsn=2.0.0"',
+        ),
+        ("42", False, '"42"'),
+        ("10:30:42", False, '"10:30:42"'),
+        ("it is a17", False, '"it is a17"'),
+    ],
+)
+def test_a_short_id_is_named_where_it_stands_alone(text: str, is_query: bool, code: str) -> None:
+    """As a whole text, as what a topic is about, in a query; but a number may be an amount or a ref."""
+    symbols = Symbols()
+    symbols.define("a17", "client.id")
+    symbols.define("42", "provider.id")
+    assert code_of(symbols.text(text, is_query=is_query)) == code
+    assert code_of(symbols.id("42")) == "provider.id"
+
+
 def test_another_piece_of_a_credential_is_not_said(symbols: Symbols) -> None:
     """What cannot be named must not be written."""
     with pytest.raises(NotSymbolic):
