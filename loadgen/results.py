@@ -47,6 +47,7 @@ class Results:
 
     Attributes:
         missing: How many processes have not told their results.
+        left: How many were ended before the load was over, and told what they had until then.
         latency_until: `kernel` where latencies end when the generator's kernel had the answer, `read` where they end when it was
             read, `mixed` where some processes have no stamps of their kernel.
 
@@ -69,6 +70,7 @@ class Results:
     server_cpu_s: float | None = None
     gaps: list[Gap] = field(default_factory=list)
     missing: int = 0
+    left: int = 0
     latency_until: str = "read"
 
     @property
@@ -123,7 +125,9 @@ class Results:
         if any(outcome.is_met is False for outcome in self.outcomes):
             return ExitCode.MISSED
         # The rest of the time, or what nobody has judged, might have broken what held until then.
-        is_untold = self.missing or self.is_interrupted or (self.plan.judge and not self.is_judged)
+        is_untold = (
+            self.missing or self.left or self.is_interrupted or (self.plan.judge and not self.is_judged)
+        )
         if is_untold or any(outcome.is_met is None for outcome in self.outcomes):
             return ExitCode.INCONCLUSIVE
         return ExitCode.REACHED
@@ -149,6 +153,7 @@ class Results:
             "is_interrupted": self.is_interrupted,
             "notes": self.notes,
             "missing_processes": self.missing,
+            "left_processes": self.left,
             "events": [_event(figures, self.load_s) for figures in self.statistics if figures.has_any],
             "losses": dict(self.losses),
             "gaps": msgspec.to_builtins(self.gaps),
@@ -190,6 +195,8 @@ def results_of(
     wanted = max(plan.processes, seen)
     missing = max(0, wanted - len(outcome["processes"]))
     notes = [f"{missing} of {wanted} processes have not told their results"] if missing else []
+    left = sum(process.get("has_left", False) for process in outcome["processes"])
+    notes += [f"{left} of {wanted} processes were ended before the load was over"] if left else []
     notes += [outcome["note"]] if outcome["note"] else []
     judgements: list[dict[str, Any]] = []
     for process in outcome["processes"]:
@@ -206,7 +213,7 @@ def results_of(
     bottlenecks = faults_of(health, _p99_us(statistics), is_open=plan.arrivals.model == "open")
     made = Results(
         plan, outcome["opening_s"], outcome["load_s"], outcome["is_interrupted"], notes, statistics, losses, acts,
-        groups, health, memory, bottlenecks, judgements, [], server_cpu_s, missing=missing,
+        groups, health, memory, bottlenecks, judgements, [], server_cpu_s, missing=missing, left=left,
         latency_until=_until(outcome["processes"]),
     )  # fmt: skip
     evidence = Evidence(

@@ -126,7 +126,7 @@ class Player:
         self._folder = folder
         self._generator = generator
         self._is_open = True
-        self._is_stopping = self._is_ended = False
+        self._is_stopping = self._is_ended = self._has_left = False
         self._within_s: float | None = None
         runner.register_message(BEGIN, self._on_begin)
         runner.register_message(STOP, self._on_stop)
@@ -137,6 +137,7 @@ class Player:
         """Tell what was measured, if that is not done: this process is about to end, whatever the others do."""
         if not self._is_ended:
             self._is_ended, self._is_open = True, False
+            self._has_left = not self._is_stopping
             self._within_s = LEAVING_S
             self._generator.stop()
             self._tell_result()
@@ -188,7 +189,7 @@ class Player:
 
     def _tell_result(self) -> None:
         self._generator.write_off()
-        result = self._generator.result()
+        result = self._generator.result() | {"has_left": self._has_left}
         self._generator.shut()
         if self._generator.tape is not None:
             self._send_result(result, is_final=False)

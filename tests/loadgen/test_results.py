@@ -286,3 +286,11 @@ def test_what_it_takes_to_be_awake_is_shown_apart() -> None:
     shown = StringIO()
     render(summary, Console(file=shown, width=160))
     assert "30% of a core (at most 30%) and 60% to be awake in time" in shown.getvalue()
+
+
+def test_a_process_that_was_ended_early_is_no_success() -> None:
+    """It has told what it had until then; what it would have asked for afterwards, nobody has."""
+    told = results(process(), process() | {"has_left": True}, wanted=2)
+    assert told.exit_code is ExitCode.INCONCLUSIVE
+    assert told.notes == ["1 of 2 processes were ended before the load was over"]
+    assert results(process(), process() | {"has_left": False}, wanted=2).exit_code is ExitCode.REACHED

@@ -31,6 +31,8 @@ class Loop:
 class Pretending:
     """A generator whose groups come to rest when they are let, and whose judge likewise."""
 
+    player: Player
+
     def __init__(self) -> None:
         self.opened, self.failed = 1, 0
         self.faults: list[str] = []
@@ -74,7 +76,7 @@ def both() -> Iterator[tuple[LocustStage, Pretending]]:
     """The conductor's side, and a generator that is ready."""
     runner, generator = Loop(), Pretending()
     stage = LocustStage(runner, 1)
-    Player(runner, cast("Generator", generator))
+    generator.player = Player(runner, cast("Generator", generator))
     until(stage.is_complete)
     yield stage, generator
     generator.is_judged.set()
@@ -98,9 +100,8 @@ def test_what_was_measured_is_told_before_what_takes_long(both: tuple[LocustStag
     assert (stage.told()[0]["judge"]["is_complete"], stage.results()) == (False, None)
     generator.is_judged.set()
     until(stage.results)
-    assert stage.told() == [
-        {"process": 0, "written_off": 1, "judge": {"is_complete": True, "findings": [], "facts": 3}}
-    ]
+    judge = {"is_complete": True, "findings": [], "facts": 3}
+    assert stage.told() == [{"process": 0, "written_off": 1, "has_left": False, "judge": judge}]
 
 
 def test_arrivals_are_shared_by_groups(both: tuple[LocustStage, Pretending]) -> None:
@@ -145,3 +146,15 @@ def test_who_is_slow_is_waited_for() -> None:
     stage = LocustStage(runner, 1)
     runner._handlers[HELLO](None, SimpleNamespace(node_id="slow", data={"ready": 1, "failed": 0}))
     assert stage.results() is None
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_who_leaves_unasked_says_so(both: tuple[LocustStage, Pretending], is_asked: bool) -> None:
+    """A worker that is ended while the load goes on does not seem to have done its part."""
+    stage, generator = both
+    generator.is_judged.set()
+    if is_asked:
+        stage.stop(None)
+    generator.player.leave()
+    until(lambda: stage.results() is not None)
+    assert stage.told()[0]["has_left"] is not is_asked
