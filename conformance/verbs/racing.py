@@ -36,6 +36,8 @@ GAPS_S = (0.0, 0.0, 0.0, 0.0002, 0.001)
 """What may lie between two frames: mostly nothing; also as much as a server may need to begin with the first."""
 MOST_IN_TURN = 3
 """Of how many pushes every order is tried in turn."""
+WAITS = (1 / 16, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
+"""In which parts the time of a reply is waited for what is told late; most of it comes soon."""
 
 
 class FamilyRules(Rules[S], Protocol[S]):
@@ -67,6 +69,19 @@ class _Draw:
 
     order: tuple[int, ...]
     gaps_s: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """What was sent on a topic, and what is needed to find what comes of it."""
+
+    topic: str
+    before: tuple[Move, ...]
+    marks: Mapping[str, int]
+    """The ends of the inboxes of those who watch, as they were before."""
+    moves: tuple[Move, ...]
+    sent: Mapping[str, Message]
+    answers: Mapping[str, Answer]
 
 
 class Race(Generic[S]):
@@ -101,7 +116,7 @@ class Race(Generic[S]):
         for draw in self._draws(rounds, earlier):
             contest = self._prepared()
             moves = [contest.moves[index] for index in draw.order]
-            outcome = self._settled(contest, *self._send(moves, draw.gaps_s))
+            outcome = self._settled(contest, self._played(moves, draw.gaps_s, contest.then))
             if not self._is_accepted(contest, outcome):
                 self._lab.program = {"order": list(draw.order), "gaps_s": list(draw.gaps_s)}
                 shown = "; or ".join(
@@ -130,59 +145,70 @@ class Race(Generic[S]):
 
     # Observing
 
-    def _send(
-        self, moves: Sequence[Move], gaps_s: Sequence[float]
-    ) -> tuple[Mapping[str, Message], Mapping[str, int]]:
-        marks = {name: peer.mark() for name, peer in self._arena.watchers.items()}
-        return self._arena.send_at_once(moves, gaps_s), marks
-
     def _answers(self, sent: Mapping[str, Message], moves: Sequence[Move]) -> dict[str, Answer]:
         racers = self._arena.racers
         return {move.name: racers[move.racer].answer(sent[move.name], expecting="race") for move in moves}
 
-    def _settled(self, contest: Contest[S], sent: Mapping[str, Message], marks: Mapping[str, int]) -> Outcome:
-        """Return the outcome once all of it has arrived; what no order explains is given the time of a reply to complete."""
-        moves = [move for move in contest.moves if move.name in sent]
-        answers, racers = self._answers(sent, moves), self._arena.racers
-        then = contest.then if len(moves) == len(contest.moves) else ()
-        for move in then:
-            self._arena.looks()
-            more, _ = self._send([move], [0.0])
+    def _played(
+        self, at_once: Sequence[Move], gaps_s: Sequence[float], one_by_one: Sequence[Move] = ()
+    ) -> _Played:
+        """Send moves at once and then others, each when all of the ones before it has been answered."""
+        arena = self._arena
+        marks = {name: peer.mark() for name, peer in arena.watchers.items()}
+        sent = arena.send_at_once(at_once, gaps_s) if at_once else {}
+        answers = self._answers(sent, at_once)
+        for move in one_by_one:
+            if sent:
+                arena.looks()
+            more = arena.send_at_once([move], [0.0])
             answers |= self._answers(more, [move])
-            sent = {**sent, **more}
-        moves += then
-        for is_last in (False, True):
-            looks = self._arena.looks()
-            answers = {
-                move.name: racers[move.racer].late_answer(sent[move.name], answers[move.name])
-                for move in moves
-            }
-            outcome = self._outcome(moves, answers, looks, marks)
-            if is_last or self._explained(contest, moves, outcome):
-                break
-            self._let_arrive()
-        return outcome
+            sent |= more
+        moves = (*at_once, *one_by_one)
+        return _Played(arena.topic, tuple(arena.before), marks, moves, sent, answers)
 
-    def _let_arrive(self) -> None:
+    def _settled(self, contest: Contest[S], played: _Played) -> Outcome:
+        """Return the outcome once all of it has arrived; what needs more to be explained by our reading is given its time.
+
+        Another reading may be what is told so far of an outcome that our own explains: a relay may come behind the reply
+        to its push (BC-3).
+        """
+        looks = self._arena.looks()
+        for share in WAITS:
+            outcome = self._outcome(played, looks)
+            if self._is_whole(contest, played, outcome):
+                return outcome
+            self._let_arrive(share)
+        return self._outcome(played, self._arena.looks())
+
+    def _is_whole(self, contest: Contest[S], played: _Played, outcome: Outcome) -> bool:
+        """Tell whether nothing that may still come is needed to accept an outcome."""
+        how = self._explained(contest, played.moves, outcome)
+        if how is not Explained.BY_ANOTHER_READING:
+            return how is Explained.BY_OURS
+        is_compared = len(played.moves) > 1 and len(contest.moves) <= MOST_IN_TURN
+        return not is_compared or any(_is_same(outcome, other) for other in self._in_turn or ())
+
+    def _let_arrive(self, share: float) -> None:
+        """Let all that is told late arrive, for a share of the time of a reply."""
+        wait_s = share * self._lab.reply_s / len(self._arena.watchers)
         for peer in self._arena.watchers.values():
-            peer.wait_event(self._arena.topic, "", wait_s=self._lab.reply_s / len(self._arena.watchers))
+            peer.wait_event(self._arena.topic, "", wait_s=wait_s)
 
-    def _outcome(
-        self,
-        moves: Sequence[Move],
-        answers: Mapping[str, Answer],
-        looks: Sequence[Answer],
-        marks: Mapping[str, int],
-    ) -> Outcome:
+    def _outcome(self, played: _Played, looks: Sequence[Answer]) -> Outcome:
+        racers = self._arena.racers
+        answers = {
+            move.name: racers[move.racer].late_answer(played.sent[move.name], played.answers[move.name])
+            for move in played.moves
+        }
         # Whether the sender's other connections hear a relay is left open.
-        open_pairs = {(move.by, self._rules.relayed(move)) for move in moves}
+        open_pairs = {(move.by, self._rules.relayed(move)) for move in played.moves}
         # What was done before the race was answered; what tells of it may come behind the reply (BC-3).
-        earlier = {self._rules.relayed(move) for move in self._arena.before}
+        earlier = {self._rules.relayed(move) for move in played.before}
         told = Counter(
             (name, what)
             for name, peer in self._arena.watchers.items()
-            for message in peer.inbox[marks[name] :]
-            if message.topic == self._arena.topic
+            for message in peer.inbox[played.marks[name] :]
+            if message.topic == played.topic
             and (what := self._rules.heard(message)) is not None
             and (name, what) not in open_pairs
             and what not in earlier
@@ -208,22 +234,20 @@ class Race(Generic[S]):
         return explained(self._rules, contest.start, at_once, outcome, then)
 
     def _outcomes_in_turn(self) -> list[Outcome]:
-        """Return what the same pushes come to in every order, each sent when all of the one before has arrived."""
+        """Return what the same pushes come to in every order, each sent when the one before has been answered."""
         if self._in_turn is None:
             count = len(self._prepared().moves)
-            self._in_turn = [self._outcome_in_turn(order) for order in permutations(range(count))]
+            played = [self._played_in_turn(order) for order in permutations(range(count))]
+            # What is told late is waited for once, for all orders together: no reading says when the last of it has come.
+            self._let_arrive(1.0)
+            self._arena.looks()
+            self._in_turn = [self._outcome(one, looks) for one, looks in played]
         return self._in_turn
 
-    def _outcome_in_turn(self, order: Sequence[int]) -> Outcome:
+    def _played_in_turn(self, order: Sequence[int]) -> tuple[_Played, list[Answer]]:
         contest = self._prepared()
-        marks = {name: peer.mark() for name, peer in self._arena.watchers.items()}
-        answers: dict[str, Answer] = {}
-        looks: list[Answer] = []
-        for move in [*(contest.moves[index] for index in order), *contest.then]:
-            sent, _ = self._send([move], [0.0])
-            answers |= self._answers(sent, [move])
-            looks = self._arena.looks()
-        return self._outcome([*contest.moves, *contest.then], answers, looks, marks)
+        moves = [contest.moves[index] for index in order]
+        return self._played((), (), (*moves, *contest.then)), self._arena.looks()
 
     def _require_alone(self) -> None:
         """Make sure that each push is taken as documented where nothing else is sent.
@@ -235,7 +259,7 @@ class Race(Generic[S]):
         for index in range(len(self._prepared().moves)):
             contest = self._prepared()
             move = contest.moves[index]
-            outcome = self._settled(contest, *self._send([move], [0.0]))
+            outcome = self._settled(contest, self._played([move], [0.0]))
             if not self._explained(contest, [move], outcome):
                 raise CannotTell(f"{move.name} alone is not taken as documented: {outcome}")
 

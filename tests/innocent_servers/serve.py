@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
 import wireproof
@@ -28,6 +28,7 @@ from specs.message import Frame
 from specs.serializer import V1, V2
 
 DELAY_S = 0.02
+RELAYED_AFTER_S = (0.0, 0.002, 0.0, 0.1, 0.02)
 FEW_AGENTS = 6
 
 
@@ -64,6 +65,22 @@ def echoes_to_sender_behind_the_reply() -> None:
         honest(self, replace(told, only=frozenset(sender.family.roles) - {sender.role}))
         echo = replace(told, exclude=None, only=frozenset({sender.role}))
         asyncio.get_running_loop().call_later(0.002, honest, self, echo)
+
+    Broker.broadcast = broadcast  # type: ignore[method-assign]
+
+
+def relays_behind_the_reply() -> None:
+    """What is relayed leaves at once or up to 100 ms after the reply to its push, in order: as intercepted (BC-3)."""
+    honest, delays_s, last_s = Broker.broadcast, cycle(RELAYED_AFTER_S), 0.0
+
+    def broadcast(self: Broker, told: Any) -> None:
+        nonlocal last_s
+        if told.exclude is None:
+            honest(self, told)
+            return
+        loop = asyncio.get_running_loop()
+        last_s = max(last_s, loop.time() + next(delays_s))
+        loop.call_at(last_s, honest, self, told)
 
     Broker.broadcast = broadcast  # type: ignore[method-assign]
 
@@ -397,6 +414,7 @@ WAYS = {
         sends_presence_diffs_late,
         changes_presence_late,
         echoes_to_sender_behind_the_reply,
+        relays_behind_the_reply,
         relays_to_the_other_role_only,
         replies_to_every_other_announcement,
         writes_whole_numbers_as_decimals,
