@@ -51,6 +51,8 @@ def twice(lab: Lab) -> None:
         take(stage, way, got)
         for again in WAYS:
             _demand_unknown(stage, again, got["id"], f"an id on which {way} was accepted")
+        # A refusal may have ended the channel, which the next message is to reach.
+        stage.settle()
 
 
 def _demand_unknown(stage: Stage, way: str, message_id: Any, what: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from conformance.client.doubts import Doubts
 from conformance.client.equality import same
-from conformance.client.monitor import Monitor
+from conformance.client.monitor import UNMATCHED, Monitor
+from conformance.client.stopped import is_stopped
 from conformance.client.wire import Closed, Deadline, Wire
 from conformance.faults import CannotTell, Violation
 from specs import message as phx
@@ -69,6 +70,10 @@ class Peer:
         self.deadline = deadline
         self._doubts = doubts or Doubts()
         self._sent_at: dict[int, int] = {}
+        self._pushes: list[Message] = []
+        """What `push` has sent."""
+        self._again: dict[int, Message] = {}
+        """What was pushed once more in the place of a push that was lost."""
         self.waited_s = reply_s
         """How long was waited at most for the latest event that was waited for."""
         self.topics: dict[str, Any] = {}
@@ -107,17 +112,26 @@ class Peer:
 
     def join(self, topic: str, payload: Any = None) -> Answer:
         """Join a topic and wait for the answer."""
-        message = self.session.join(topic, {} if payload is None else payload)
+        return self._join(self.session.join(topic, {} if payload is None else payload))
+
+    def _join(self, message: Message) -> Answer:
         answer = self.answer(self.send(message))
         if answer.kind == "ok":
-            self.topics[topic] = payload
+            self.topics[message.topic] = message.payload
         else:
-            self.topics.pop(topic, None)
+            self.topics.pop(message.topic, None)
         return answer
 
     def push(self, topic: str, event: str, payload: Any) -> Message:
-        """Send an event; the message says what the answer will carry."""
-        return self.send(self.session.push(topic, event, payload))
+        """Send an event; the message says what the answer will carry.
+
+        A topic that a refusal has ended is joined again before: a server may stop the channel behind its reply (L-6).
+        """
+        if topic in self.topics and is_stopped(self.inbox, topic, self._pushes):
+            self._join(self.session.rejoin(topic))
+        message = self.send(self.session.push(topic, event, payload))
+        self._pushes.append(message)
+        return message
 
     def leave(self, topic: str) -> Message:
         """Send phx_leave."""
@@ -135,6 +149,8 @@ class Peer:
     def answer(self, pushed: Message, wait_s: float | None = None, *, expecting: str | None = None) -> Answer:
         """Wait for what answers a push: a reply with its ref, or the end of its channel or connection.
 
+        One that was lost, since the channel had stopped behind the refusal of an earlier one, is pushed once more.
+
         Where `expecting` names a kind of answer that has stayed out several times in a run, it is waited for less long;
         `late_answer` then tells whether it came after all.
 
@@ -142,6 +158,7 @@ class Peer:
             Violation: If instead an earlier push was answered once more (a wrong ref).
 
         """
+        pushed = self._again.get(id(pushed), pushed)
         repeated = self.monitor.repeated_answers
         usual_s = self.reply_s if wait_s is None else wait_s
         kind = None if expecting is None else (self.monitor.family_of(str(pushed.topic)), expecting)
@@ -159,7 +176,8 @@ class Peer:
             self._doubts.note_effect(*kind, has_come=found is not None, is_hasty=patience_s < usual_s)
         if found is not None:
             self._doubts.answer_times_s.append(time.monotonic() - began_s)
-            return found
+            again = self._push_again(pushed, found)
+            return found if again is None else self.answer(again, wait_s, expecting=expecting)
         if self.wire.closed is not None:
             return Answer("disconnected", closed=self.wire.closed)
         if self.monitor.repeated_answers > repeated:
@@ -175,7 +193,22 @@ class Peer:
         """Return the answer to a push that was silent for a while, if it has arrived since."""
         if answer.kind != "silence":
             return answer
+        pushed = self._again.get(id(pushed), pushed)
         return self._answer_in(pushed, self._sent_at[id(pushed)]) or answer
+
+    def _push_again(self, pushed: Message, answer: Answer) -> Message | None:
+        """Push on a new channel what was lost with the former one; None where it was not, or there is no new one."""
+        is_lost = answer.kind == "closed-channel" or (
+            answer.kind == "error" and same(answer.response, UNMATCHED)
+        )
+        if not is_lost or not any(each is pushed for each in self._pushes):
+            return None
+        if not is_stopped(self.inbox, pushed.topic, self._pushes, before=self._sent_at[id(pushed)]):
+            return None
+        if self._join(self.session.rejoin(pushed.topic)).kind != "ok":
+            return None
+        again = self._again[id(pushed)] = self.push(pushed.topic, pushed.event, pushed.payload)
+        return again
 
     def _answer_in(self, pushed: Message, start: int) -> Answer | None:
         for message in self.inbox[start:]:

@@ -39,6 +39,8 @@ AGAIN = ("joining/*", "discovery/presence/*")
 OTHER_REASONS = ("task/closed-reason", "signatures/refusal-reason", "messages/unknown-id-reason")
 UNANSWERED = {"task/events-answered", "negotiation/events-answered"}
 
+CLOSING = ("messages/settling/*", "discovery/search/*")
+
 Check = Callable[..., dict[str, Any]]
 
 
@@ -120,6 +122,16 @@ def test_what_is_told_in_another_way_is_the_same(check: Check, name: str, asked:
     """To whom besides, in which notation, with what more, and with or without a reply: no finding, no doubt."""
     summary = check(command=[str(SERVE), name], reply_s=0.5, asked=options(asked))
     assert advised(summary) <= {"discovery/events-answered"}
+    assert summary["counts"]["inconclusive"] == 0
+
+
+@pytest.mark.parametrize("name", ["closes-behind-an-error-reply", "closes-late-behind-an-error-reply"])
+def test_a_server_that_closes_the_channel_behind_an_error_reply_is_not_accused(
+    check: Check, name: str
+) -> None:
+    """What is pushed next is pushed on a new channel: it is judged, and not that the former one was gone."""
+    summary = check(command=[str(SERVE), name], asked=options(CLOSING, UNLESS_WHOLE))
+    assert advised(summary) == set()
     assert summary["counts"]["inconclusive"] == 0
 
 

@@ -24,7 +24,7 @@ from reference_server.handlers import analytics
 from reference_server.outcome import Broadcast, Outcome, Push
 from reference_server.presence import PresenceTracker
 from specs import json_text
-from specs.message import Frame
+from specs.message import PHX_CLOSE, Frame
 from specs.serializer import V1, V2
 
 DELAY_S = 0.02
@@ -46,6 +46,29 @@ def crashes_on_malformed_payload() -> None:
         return outcome
 
     _on_outcome(crash)
+
+
+def closes_behind_an_error_reply() -> None:
+    """The channel stops in order with every refusal: error reply, then phx_close (L-6)."""
+    _on_refusal(_close_channel)
+
+
+def closes_late_behind_an_error_reply() -> None:
+    """The channel stops with every refusal, and its socket hears of it 2 ms later: what is pushed until then is lost (L-4)."""
+    stopped: set[int] = set()
+    honest = Connection._push
+
+    def push(self: Connection, message: Any, membership: Any) -> None:
+        if membership.channel.number not in stopped:
+            honest(self, message, membership)
+
+    def stop(connection: Connection, membership: Any) -> None:
+        stopped.add(membership.channel.number)
+        asyncio.get_running_loop().call_later(0.002, _close_channel, connection, membership)
+
+    Connection._push = push  # type: ignore[method-assign]
+    Connection._is_plain_push = lambda *_arguments: False  # type: ignore[method-assign]
+    _on_refusal(stop)
 
 
 def echoes_to_sender() -> None:
@@ -382,6 +405,24 @@ def _on_reply(is_answered: Callable[[Any, Connection, Outcome], bool]) -> None:
     Connection._reply_of_channel = reply  # type: ignore[method-assign]
 
 
+def _on_refusal(stop: Callable[[Connection, Any], None]) -> None:
+    """Do something behind every error reply of a channel."""
+    honest = Connection._reply_of_channel
+
+    def reply(self: Connection, message: Any, membership: Any, outcome: Outcome) -> None:
+        honest(self, message, membership, outcome)
+        if outcome.status == "error" and not _is_control(membership.channel):
+            stop(self, membership)
+
+    Connection._reply_of_channel = reply  # type: ignore[method-assign]
+
+
+def _close_channel(connection: Connection, membership: Any) -> None:
+    if connection._memberships.get(membership.channel.topic) is membership:
+        connection._announce_end(membership, PHX_CLOSE, {})
+        connection._end(membership)
+
+
 def _on_broadcast(change: Callable[[Any], Any]) -> None:
     honest = Broker.broadcast
 
@@ -396,6 +437,8 @@ WAYS = {
     for way in (
         refuses_in_silence,
         crashes_on_malformed_payload,
+        closes_behind_an_error_reply,
+        closes_late_behind_an_error_reply,
         echoes_to_sender,
         adds_members_to_relays,
         uses_other_reasons,
