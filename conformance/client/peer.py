@@ -318,8 +318,10 @@ class Peer:
             OutOfTime: If the time of the whole case is up.
 
         """
+        began_s = time.monotonic()
         frame = self.wire.receive(until_s)
         if frame is None:
+            self.deadline.note_vain(time.monotonic() - began_s)
             self.deadline.check(self.name)
             return False
         self.wire.note_received(frame)

@@ -21,6 +21,29 @@ def test_there_is_time_until_there_is_none() -> None:
         Deadline(-1).check("anybody")
 
 
+@pytest.mark.parametrize(("vain_s", "is_told"), [(29.0, False), (31.0, True)])
+def test_what_to_set_is_said_where_most_of_the_time_went_on_waiting_in_vain(
+    vain_s: float, is_told: bool
+) -> None:
+    """A case that was merely long is not helped by shorter waits."""
+    deadline = Deadline(60, latest_s=0)
+    deadline.note_vain(vain_s)
+    with pytest.raises(OutOfTime) as caught:
+        deadline.check("anybody")
+    assert ("set [profile.timeouts] reply_s of the endpoint file lower" in str(caught.value)) is is_told
+
+
+def test_a_case_that_nobody_answers_says_what_to_set(
+    lab_at: Callable[..., Lab], scripted: Any, react: Any
+) -> None:
+    """Each reply is waited for in full until the time is up."""
+    lab = lab_at(scripted(progress=[react("silence")]), case_s=2.0, reply_s=0.9)
+    peer = lab.connect(lab.agent("client"))
+    peer.join("task:1")
+    with pytest.raises(OutOfTime, match="reply_s of the endpoint file lower"):
+        all(peer.request("task:1", "progress", {}) for _ in range(60))
+
+
 def test_the_latest_time_cannot_be_put_off() -> None:
     """More time is given within it only."""
     deadline = Deadline(60, latest_s=0)
