@@ -60,11 +60,17 @@ def _count(talk: Conversation, peer: Peer, payload: dict[str, Any], since: int) 
     return sum(holds(message.payload, payload) for message in heard)
 
 
+def _await_relays(talk: Conversation, peer: Peer, payloads: Sequence[dict[str, Any]], since: int) -> None:
+    """Wait until a connection has been relayed pushes that were answered: a relay may come behind the reply (BC-3)."""
+    for payload in payloads:
+        peer.wait_event(talk.topic, talk.event.event, since=since, matches=partial(_is_relay, payload))
+
+
 def _demand_heard(
     talk: Conversation, peer: Peer, payload: dict[str, Any], since: int, requirement: str
 ) -> None:
     """Demand that a push reaches a connection once."""
-    peer.wait_event(talk.topic, talk.event.event, since=since, matches=partial(_is_relay, payload))
+    _await_relays(talk, peer, [payload], since)
     peer.sync()
     count = _count(talk, peer, payload, since)
     talk.lab.demand(count == 1, requirement, f"{peer.name} is relayed a push once", f"{count} times")
@@ -182,8 +188,10 @@ def disconnect_against_push(lab: Lab) -> None:
         if talk.peer.join(talk.topic).kind != "ok":
             raise CannotTell(f"{talk.by} cannot join {talk.topic} again")
         # What was on its way before is there once this one is.
-        talk.demand_taken(DISCONNECT, "after a disconnect, on a fresh connection")
+        last = talk.demand_taken(DISCONNECT, "after a disconnect, on a fresh connection").payload
+        due = [payload for (_, payload), is_answered in zip(pushes, answered, strict=True) if is_answered]
         for name, listener in talk.listeners.items():
+            _await_relays(talk, listener, [*due, last], marks[name])
             listener.barrier(talk.topic)
             counts = [_count(talk, listener, payload, marks[name]) for _, payload in pushes]
             _demand_beginning(lab, name, counts, answered)
