@@ -102,7 +102,8 @@ def relays_behind_the_reply() -> None:
             honest(self, told)
             return
         loop = asyncio.get_running_loop()
-        last_s = max(last_s, loop.time() + next(delays_s))
+        # Timers of one loop with growing times fire in order; with equal ones they need not.
+        last_s = max(last_s + 1e-6, loop.time() + next(delays_s))
         loop.call_at(last_s, honest, self, told)
 
     Broker.broadcast = broadcast  # type: ignore[method-assign]
