@@ -74,7 +74,9 @@ class DiscoveryPlay(Play[Directory]):
     def __init__(self, lab: Lab) -> None:
         self._watchers: dict[str, Watcher] = {}
         self._open: Counter[str] = Counter()
-        """Announcements that were not answered, by agent: what tells of them may come behind a later one."""
+        """Announcements that were not answered, or told to nobody, by agent: what tells of them may come behind a later one."""
+        self._owed: Counter[str] = Counter()
+        """Announcements that everyone had been told of but the connection that sent it, by that: it may be told later."""
         self._words = [lab.unique("capability") for _ in range(3)]
         super().__init__(lab)
 
@@ -138,12 +140,26 @@ class DiscoveryPlay(Play[Directory]):
             if not mine:
                 expected = f"{UPDATED} on {where} after the announcement of {sent.push.by}"
                 self.blame("discovery/announce-broadcast", expected, "it does not come")
-            elif len(mine) > 1 + self._open[sent.witness.agent_id]:
+            elif len(mine) > 1 + self._open[sent.witness.agent_id] + self._owed[where]:
                 expected = f"one {UPDATED} on {where} for one announcement"
                 self.blame("discovery/announce-broadcast-once", expected, f"{len(mine)} of them")
             elif not any(_has(payload, capabilities) for payload in mine):
                 expected = f"{UPDATED} with the capabilities {capabilities}"
                 self.blame("discovery/agent-updated-content", expected, f"{mine[-1]}")
+            self._owed[where] -= min(self._owed[where], max(len(mine) - 1, 0))
+        self._note_owed(sent)
+
+    def _note_owed(self, sent: Sent) -> None:
+        """Note what may still come of an accepted announcement, behind its reply (BC-3)."""
+        own = sent.witness
+        told = own.peer.seen(sent.scene.topic, UPDATED, sent.marks[own.connection])
+        if any(self._is_about(own.agent_id)(each.payload) for each in told):
+            return
+        if any(True for _ in self.dues(sent)):
+            self._owed[own.connection] += 1
+        else:
+            # Nobody else was there to show that it has been told: who comes may be told of it, too.
+            self._open[own.agent_id] += 1
 
     def do_discover(self, who: int, at: int, word: int) -> None:
         """Look for the agents that have a capability."""

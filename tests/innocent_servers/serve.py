@@ -28,7 +28,7 @@ from specs.message import PHX_CLOSE, Frame
 from specs.serializer import V1, V2
 
 DELAY_S = 0.02
-RELAYED_AFTER_S = (0.0, 0.002, 0.0, 0.1, 0.02)
+TOLD_AFTER_S = (0.0, 0.002, 0.0, 0.1, 0.02)
 FEW_AGENTS = 6
 
 
@@ -94,19 +94,12 @@ def echoes_to_sender_behind_the_reply() -> None:
 
 def relays_behind_the_reply() -> None:
     """What is relayed leaves at once or up to 100 ms after the reply to its push, in order: as intercepted (BC-3)."""
-    honest, delays_s, last_s = Broker.broadcast, cycle(RELAYED_AFTER_S), 0.0
+    _behind_the_reply(lambda told: told.exclude is not None)
 
-    def broadcast(self: Broker, told: Any) -> None:
-        nonlocal last_s
-        if told.exclude is None:
-            honest(self, told)
-            return
-        loop = asyncio.get_running_loop()
-        # Timers of one loop with growing times fire in order; with equal ones they need not.
-        last_s = max(last_s + 1e-6, loop.time() + next(delays_s))
-        loop.call_at(last_s, honest, self, told)
 
-    Broker.broadcast = broadcast  # type: ignore[method-assign]
+def broadcasts_behind_the_reply() -> None:
+    """So does what is broadcast, but for presence: as intercepted, too (BC-3)."""
+    _behind_the_reply(lambda told: told.event != "presence_diff")
 
 
 def relays_to_the_other_role_only() -> None:
@@ -424,6 +417,22 @@ def _close_channel(connection: Connection, membership: Any) -> None:
         connection._end(membership)
 
 
+def _behind_the_reply(is_late: Callable[[Any], bool]) -> None:
+    honest, delays_s, last_s = Broker.broadcast, cycle(TOLD_AFTER_S), 0.0
+
+    def broadcast(self: Broker, told: Any) -> None:
+        nonlocal last_s
+        if not is_late(told):
+            honest(self, told)
+            return
+        loop = asyncio.get_running_loop()
+        # Timers of one loop with growing times fire in order; with equal ones they need not.
+        last_s = max(last_s + 1e-6, loop.time() + next(delays_s))
+        loop.call_at(last_s, honest, self, told)
+
+    Broker.broadcast = broadcast  # type: ignore[method-assign]
+
+
 def _on_broadcast(change: Callable[[Any], Any]) -> None:
     honest = Broker.broadcast
 
@@ -459,6 +468,7 @@ WAYS = {
         changes_presence_late,
         echoes_to_sender_behind_the_reply,
         relays_behind_the_reply,
+        broadcasts_behind_the_reply,
         relays_to_the_other_role_only,
         replies_to_every_other_announcement,
         writes_whole_numbers_as_decimals,
