@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.cases.signatures import ACCEPT, OFFER
 from conformance.faults import CannotTell
-from conformance.verbs.acting import done, reconnect, refuses, staged, traces, tried
+from conformance.verbs.acting import done, let_arrive, reconnect, refuses, staged, traces, tried
 from conformance.verbs.ledger import ACKNOWLEDGE, COMPLETE, PROPOSE, Ledger, Proposal
 from conformance.written import case
 
@@ -88,6 +88,7 @@ def _send(stage: Stage, by: str, event: str, payload: dict[str, Any], twice: str
     A server may take the text for no JSON at all, and end the channel or the connection over it.
     """
     peer = stage.peers[by]
+    marks = {name: hearer.mark() for name, hearer in stage.peers.items()}
     pushed = peer.session.push(stage.topic, event, payload)
     rest = json.dumps({name: value for name, value in payload.items() if name != "amount"})
     text = f"{{{twice},{rest[1:]}"
@@ -96,7 +97,12 @@ def _send(stage: Stage, by: str, event: str, payload: dict[str, Any], twice: str
     sent = peer.send_text(
         frame.replace("{}", text, 1), pushed.join_ref, pushed.ref, topic=stage.topic, event=event
     )
-    if peer.answer(sent).kind == "disconnected":
+    answer = peer.answer(sent)
+    if answer.kind == "ok":
+        for name, hearer in stage.peers.items():
+            for caused in stage.event(event).broadcasts:
+                hearer.wait_event(stage.topic, caused, since=marks[name])
+    if answer.kind == "disconnected":
         reconnect(stage, by)
     stage.settle()
 
@@ -106,6 +112,8 @@ def _acknowledge_if_taken(ledger: Ledger, made: Proposal) -> None:
     stage = ledger.stage
     sent = tried(stage, made.to, ACKNOWLEDGE, amount=made.amount, nonce=made.nonce)
     answer = stage.peers[made.to].answer(sent.message)
+    if answer.kind == "ok":
+        let_arrive(stage, sent)
     stage.settle()
     if any(traces(stage, sent, COMPLETE).values()):
         ledger.move(made)
