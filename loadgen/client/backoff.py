@@ -18,20 +18,16 @@ class Backoff:
 
     """
 
-    __slots__ = ("_first_s", "_longest_s", "tries")
+    __slots__ = ("_first_s", "_longest_s", "_tries")
 
     def __init__(self, first_s: float = FIRST_S, longest_s: float = LONGEST_S) -> None:
         self._first_s = first_s
         self._longest_s = longest_s
-        self.tries = 0
+        self._tries = 0
 
     def next_s(self) -> float:
         """Return the next wait: between half of its bound and the whole."""
         # 2**60 is beyond every bound; more would overflow after days without a server.
-        bound_s = min(self._longest_s, self._first_s * 2 ** min(self.tries, 60))
-        self.tries += 1
+        bound_s = min(self._longest_s, self._first_s * 2 ** min(self._tries, 60))
+        self._tries += 1
         return uniform(bound_s / 2, bound_s)  # noqa: S311 - no secret
-
-    def reset(self) -> None:
-        """Begin anew: the connection is there."""
-        self.tries = 0

@@ -11,6 +11,7 @@ import os
 import struct
 import sys
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
 from gevent.monkey import get_original
@@ -42,7 +43,7 @@ def now_us() -> int:
     return time.monotonic_ns() // 1000
 
 
-class Alarm:
+class Alarm(ABC):
     """An alarm of one event loop.
 
     Attributes:
@@ -55,13 +56,13 @@ class Alarm:
         self._ring = ring
         self.awake_ns = 0
 
+    @abstractmethod
     def set(self, due_us: int) -> None:
         """Ring at a time, at once if that is past, instead of when it was to ring before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Do not ring any more."""
-        raise NotImplementedError
 
 
 class TimerFd(Alarm):

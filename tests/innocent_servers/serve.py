@@ -7,13 +7,24 @@ is no part of the protocol, stays as it is.
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from itertools import count, cycle
+from inspect import isfunction
+from itertools import count
 from typing import Any
+
+from hooks import (
+    behind_the_reply,
+    close_channel,
+    is_control,
+    later,
+    on_broadcast,
+    on_outcome,
+    on_refusal,
+    on_reply,
+    rewrite,
+)
 
 import wireproof
 from reference_server.application import Application
@@ -24,17 +35,14 @@ from reference_server.handlers import analytics
 from reference_server.outcome import Broadcast, Outcome, Push
 from reference_server.presence import PresenceTracker
 from specs import json_text
-from specs.message import PHX_CLOSE, Frame
 from specs.serializer import V1, V2
 
-DELAY_S = 0.02
-TOLD_AFTER_S = (0.0, 0.002, 0.0, 0.1, 0.02)
 FEW_AGENTS = 6
 
 
 def refuses_in_silence() -> None:
     """A refused event is not answered at all."""
-    _on_reply(lambda _message, _connection, outcome: outcome.status == "ok")
+    on_reply(lambda _message, _connection, outcome: outcome.status == "ok")
 
 
 def crashes_on_malformed_payload() -> None:
@@ -45,12 +53,12 @@ def crashes_on_malformed_payload() -> None:
             raise RuntimeError("no function clause matches")
         return outcome
 
-    _on_outcome(crash)
+    on_outcome(crash)
 
 
 def closes_behind_an_error_reply() -> None:
     """The channel stops in order with every refusal: error reply, then phx_close (L-6)."""
-    _on_refusal(_close_channel)
+    on_refusal(close_channel)
 
 
 def closes_late_behind_an_error_reply() -> None:
@@ -64,16 +72,16 @@ def closes_late_behind_an_error_reply() -> None:
 
     def stop(connection: Connection, membership: Any) -> None:
         stopped.add(membership.channel.number)
-        asyncio.get_running_loop().call_later(0.002, _close_channel, connection, membership)
+        asyncio.get_running_loop().call_later(0.002, close_channel, connection, membership)
 
     Connection._push = push  # type: ignore[method-assign]
     Connection._is_plain_push = lambda *_arguments: False  # type: ignore[method-assign]
-    _on_refusal(stop)
+    on_refusal(stop)
 
 
 def echoes_to_sender() -> None:
     """What is relayed goes to its sender, too."""
-    _on_broadcast(lambda broadcast: replace(broadcast, exclude=None))
+    on_broadcast(lambda broadcast: replace(broadcast, exclude=None))
 
 
 def echoes_to_sender_behind_the_reply() -> None:
@@ -94,12 +102,12 @@ def echoes_to_sender_behind_the_reply() -> None:
 
 def relays_behind_the_reply() -> None:
     """What is relayed leaves at once or up to 100 ms after the reply to its push, in order: as intercepted (BC-3)."""
-    _behind_the_reply(lambda told: told.exclude is not None)
+    behind_the_reply(lambda told: told.exclude is not None)
 
 
 def broadcasts_behind_the_reply() -> None:
     """So does what is broadcast, but for presence: as intercepted, too (BC-3)."""
-    _behind_the_reply(lambda told: told.event != "presence_diff")
+    behind_the_reply(lambda told: told.event != "presence_diff")
 
 
 def relays_to_the_other_role_only() -> None:
@@ -111,7 +119,7 @@ def relays_to_the_other_role_only() -> None:
             return broadcast
         return replace(broadcast, only=frozenset(sender.family.roles) - {sender.role})
 
-    _on_broadcast(narrow)
+    on_broadcast(narrow)
 
 
 def adds_members_to_relays() -> None:
@@ -122,7 +130,7 @@ def adds_members_to_relays() -> None:
             return broadcast
         return replace(broadcast, payload={**broadcast.payload, "relayed_at": "2026-11-22T10:00:00Z"})
 
-    _on_broadcast(add)
+    on_broadcast(add)
 
 
 def uses_other_reasons() -> None:
@@ -131,12 +139,12 @@ def uses_other_reasons() -> None:
     def reword(_channel: Any, _event: str, outcome: Outcome) -> Outcome:
         return _reworded(outcome)
 
-    _on_outcome(reword)
+    on_outcome(reword)
     honest = Application.join
 
     def join(self: Application, channel: Any, payload: Any) -> Outcome:
         outcome = honest(self, channel, payload)
-        return outcome if _is_control(channel) else _reworded(outcome)
+        return outcome if is_control(channel) else _reworded(outcome)
 
     Application.join = join  # type: ignore[method-assign]
 
@@ -147,7 +155,7 @@ def answers_slowly() -> None:
 
     def init(self: Connection, backend: Any, identity: Any, serializer: Any, send: Any, close: Any) -> None:
         if identity.socket.name != "control":
-            send, close = _later(send), _later(close)
+            send, close = later(send), later(close)
         honest(self, backend, identity, serializer, send, close)
 
     Connection.__init__ = init  # type: ignore[method-assign]
@@ -162,7 +170,7 @@ def pushes_extra_events() -> None:
             return outcome
         return replace(outcome, pushes=(*outcome.pushes, Push("server_notice", {"text": "thank you"})))
 
-    _on_outcome(push)
+    on_outcome(push)
 
 
 def sends_presence_state_first() -> None:
@@ -206,7 +214,7 @@ def makes_few_agents() -> None:
 def reorders_json_keys() -> None:
     """The members of every object stand in the opposite order."""
     for serializer in (V1, V2):
-        _rewrite(serializer, lambda pairs: dict(reversed(pairs)))
+        rewrite(serializer, lambda pairs: dict(reversed(pairs)))
 
 
 def replies_nothing_to_ok_events() -> None:
@@ -217,13 +225,13 @@ def replies_nothing_to_ok_events() -> None:
         event = None if family is None else family.events.get(message.event)
         return outcome.status != "ok" or event is None or not (event.relay or event.broadcasts)
 
-    _on_reply(is_answered)
+    on_reply(is_answered)
 
 
 def replies_to_every_other_announcement() -> None:
     """Every other accepted announcement shows by its broadcast alone."""
     numbers = count(1)
-    _on_reply(lambda message, _connection, _outcome: message.event != "announce" or bool(next(numbers) % 2))
+    on_reply(lambda message, _connection, _outcome: message.event != "announce" or bool(next(numbers) % 2))
 
 
 def writes_whole_numbers_as_decimals() -> None:
@@ -232,7 +240,7 @@ def writes_whole_numbers_as_decimals() -> None:
     def written(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         return {name: float(value) if type(value) is int else value for name, value in pairs}
 
-    _rewrite(V2, written)
+    rewrite(V2, written)
 
 
 def says_when_it_tells() -> None:
@@ -245,7 +253,7 @@ def says_when_it_tells() -> None:
         return {**members, "told_at": next(numbers)} if is_told else members
 
     for serializer in (V1, V2):
-        _rewrite(serializer, told)
+        rewrite(serializer, told)
 
 
 def takes_first_of_repeated_members() -> None:
@@ -337,10 +345,6 @@ def changes_presence_late() -> None:
     Application._presence_update = update  # type: ignore[method-assign,assignment]
 
 
-def _is_control(channel: Any) -> bool:
-    return bool(channel.identity.socket.name == "control")
-
-
 def _reworded(outcome: Outcome) -> Outcome:
     if not isinstance(outcome.response, dict):
         return outcome
@@ -350,130 +354,10 @@ def _reworded(outcome: Outcome) -> Outcome:
     return replace(outcome, response=response)
 
 
-def _later(call: Callable[[Any], None]) -> Callable[[Any], None]:
-    def schedule(argument: Any) -> None:
-        # Timers of one loop with growing times fire in order.
-        asyncio.get_running_loop().call_later(DELAY_S, call, argument)
-
-    return schedule
-
-
-def _rewrite(serializer: Any, change: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> None:
-    """Change every object of the frames to a client."""
-    honest = serializer.encode_server
-
-    def encode(self: Any, message: Any) -> Frame:
-        frame = honest(self, message)
-        if not frame.is_text:
-            return Frame(*frame)
-        value = json.loads(frame.data, object_pairs_hook=change)
-        return Frame(json.dumps(value).encode(), is_text=True)
-
-    def around_ref(self: Any, message: Any) -> tuple[bytes, bytes]:
-        text, scan = encode(self, message).data.decode(), json.JSONDecoder().raw_decode
-        begin = scan(text, len("["))[1] + len(", ")
-        return text[:begin].encode(), text[scan(text, begin)[1] :].encode()
-
-    serializer.encode_server = encode
-    if hasattr(serializer, "around_ref"):
-        serializer.around_ref = around_ref
-
-
-def _on_outcome(change: Callable[[Any, str, Outcome], Outcome]) -> None:
-    honest = Application.handle
-
-    def handle(self: Application, channel: Any, event: str, payload: Any) -> Outcome:
-        outcome = honest(self, channel, event, payload)
-        return outcome if _is_control(channel) else change(channel, event, outcome)
-
-    Application.handle = handle  # type: ignore[method-assign]
-
-
-def _on_reply(is_answered: Callable[[Any, Connection, Outcome], bool]) -> None:
-    honest = Connection._reply_of_channel
-
-    def reply(self: Connection, message: Any, membership: Any, outcome: Outcome) -> None:
-        if _is_control(membership.channel) or is_answered(message, self, outcome):
-            honest(self, message, membership, outcome)
-
-    Connection._reply_of_channel = reply  # type: ignore[method-assign]
-
-
-def _on_refusal(stop: Callable[[Connection, Any], None]) -> None:
-    """Do something behind every error reply of a channel."""
-    honest = Connection._reply_of_channel
-
-    def reply(self: Connection, message: Any, membership: Any, outcome: Outcome) -> None:
-        honest(self, message, membership, outcome)
-        if outcome.status == "error" and not _is_control(membership.channel):
-            stop(self, membership)
-
-    Connection._reply_of_channel = reply  # type: ignore[method-assign]
-
-
-def _close_channel(connection: Connection, membership: Any) -> None:
-    if connection._memberships.get(membership.channel.topic) is membership:
-        connection._announce_end(membership, PHX_CLOSE, {})
-        connection._end(membership)
-
-
-def _behind_the_reply(is_late: Callable[[Any], bool]) -> None:
-    honest, delays_s, last_s = Broker.broadcast, cycle(TOLD_AFTER_S), 0.0
-
-    def broadcast(self: Broker, told: Any) -> None:
-        nonlocal last_s
-        if not is_late(told):
-            honest(self, told)
-            return
-        loop = asyncio.get_running_loop()
-        # Timers of one loop with growing times fire in order; with equal ones they need not.
-        last_s = max(last_s + 1e-6, loop.time() + next(delays_s))
-        loop.call_at(last_s, honest, self, told)
-
-    Broker.broadcast = broadcast  # type: ignore[method-assign]
-
-
-def _on_broadcast(change: Callable[[Any], Any]) -> None:
-    honest = Broker.broadcast
-
-    def broadcast(self: Broker, broadcast: Any) -> None:
-        honest(self, change(broadcast))
-
-    Broker.broadcast = broadcast  # type: ignore[method-assign]
-
-
 WAYS = {
-    way.__name__.replace("_", "-"): way
-    for way in (
-        refuses_in_silence,
-        crashes_on_malformed_payload,
-        closes_behind_an_error_reply,
-        closes_late_behind_an_error_reply,
-        echoes_to_sender,
-        adds_members_to_relays,
-        uses_other_reasons,
-        answers_slowly,
-        pushes_extra_events,
-        sends_presence_state_first,
-        sends_presence_state_twice,
-        reorders_json_keys,
-        replies_nothing_to_ok_events,
-        takes_first_of_repeated_members,
-        takes_last_of_repeated_members,
-        closes_on_repeated_members,
-        makes_few_agents,
-        tells_figures_late,
-        sends_presence_state_before_tracking,
-        sends_presence_diffs_late,
-        changes_presence_late,
-        echoes_to_sender_behind_the_reply,
-        relays_behind_the_reply,
-        broadcasts_behind_the_reply,
-        relays_to_the_other_role_only,
-        replies_to_every_other_announcement,
-        writes_whole_numbers_as_decimals,
-        says_when_it_tells,
-    )
+    name.replace("_", "-"): way
+    for name, way in tuple(vars().items())
+    if isfunction(way) and way.__module__ == __name__ and not name.startswith("_")
 }
 
 if __name__ == "__main__":

@@ -158,6 +158,8 @@ def test_an_agent_that_was_cut_off_comes_back(crew: Crew) -> None:
         await crew.until(lambda: provider.is_joined)
         assert told[0]["checkpoint"] == {"state": {"at": 1}, "seq": 4}
         (await provider.push("progress", {"percent": 2, "message": "back"})).demand()
+        # Whoever is back waits no longer the next time than the first time.
+        assert crew.group.agents["provider"]._comeback is None
 
     crew.play(script)
     assert crew.site.losses == {"dropped": 1}

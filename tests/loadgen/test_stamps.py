@@ -116,9 +116,11 @@ def test_where_packets_have_overtaken_each_other_nothing_seems_to_have_waited(
 
 
 def test_the_kernel_is_asked_in_its_own_words(ends: tuple[StampedSocket, socket.socket]) -> None:
-    """On loopback nothing overtakes anything; the answer is as long as it has to be."""
+    """On loopback nothing overtakes anything; what the kernel tells next to that, the window of the other end, is there."""
     stamped, _ = ends
     assert stamped._is_in_order()
+    told = stamped._ask(socket.IPPROTO_TCP, stamps._TCP_INFO, stamps._REORDERED.stop + 4)
+    assert int.from_bytes(told[stamps._REORDERED.stop :], sys.byteorder) > 0
 
 
 def stamp_of(of_day_ns: int) -> bytes:
